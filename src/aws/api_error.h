@@ -1,0 +1,18 @@
+// An error as an AWS API answers it: code, message, HTTP status.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+
+namespace millrace::aws {
+
+struct ApiError : base::Error {
+  ApiError(int http_status, std::string error_code, const std::string& message)
+      : base::Error(http_status >= 500 ? base::ErrorKind::kInternal : base::ErrorKind::kUsage, message,
+                    std::move(error_code)),
+        status(http_status) {}
+  int status;
+};
+
+}  // namespace millrace::aws
