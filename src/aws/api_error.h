@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -13,6 +15,8 @@ struct ApiError : base::Error {
                     std::move(error_code)),
         status(http_status) {}
   int status;
+  // Further members of the error, in order: S3's <Key>, <BucketName>, <ArgumentName>; JSON members elsewhere.
+  std::vector<std::pair<std::string, std::string>> details;
 };
 
 }  // namespace millrace::aws
