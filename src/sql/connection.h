@@ -22,8 +22,9 @@ class Statement {
   virtual Statement& bind(int parameter, double value) = 0;
   virtual Statement& bind(int parameter, std::string_view text) = 0;
   virtual Statement& bind_blob(int parameter, std::string_view bytes) = 0;
-  // The next row; false after the last. The first call runs the statement. After false it may be bound and run
-  // again; parameters keep their values. Throws as Connection says.
+  // PostgreSQL: a result is in memory as a whole, so ask for a page at a time (WHERE key > $1 … LIMIT n).
+  // The next row; false after the last. The first call runs the statement. After false it may be bound and
+  // run again; parameters keep their values. Throws as Connection says.
   virtual bool step() = 0;
   // Gives up the rest of the rows so that the statement can be run again.
   virtual void reset() = 0;
@@ -40,8 +41,8 @@ class Statement {
 };
 
 // One connection, used by one thread at a time. Every call throws TransientError (busy, disk full, connection
-// lost), ConflictError (a constraint), CorruptError (not a database) or InternalError (bad SQL); messages never
-// contain a password.
+// lost), ConflictError (a constraint), DeniedError (not allowed to), CorruptError (not a database) or
+// InternalError (bad SQL); messages never contain a password.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -73,7 +74,7 @@ struct SqliteOptions {
   bool read_only = false;
 };
 
-// WAL mode, foreign keys on, busy timeout 5 s. Creates the file (not its folder).
+// WAL mode, foreign keys on, busy timeout 5 s. Creates the file (not its folder: NotFoundError).
 std::unique_ptr<Connection> open_sqlite(const std::string& path, const SqliteOptions& options = {});
 
 // `url` is a libpq URI (postgresql://user:password@host:port/dbname?…).
@@ -82,6 +83,9 @@ std::unique_ptr<Connection> open_postgresql(const std::string& url);
 // sqlite:///relative/path, sqlite:////absolute/path, postgresql://… or postgres://… (SQLAlchemy's forms, a
 // "+driver" after the scheme is ignored). Throws UsageError for anything else.
 std::unique_ptr<Connection> open_url(const std::string& url);
+
+// The file that a sqlite URL names (":memory:" for sqlite://); nothing when it is not a sqlite URL.
+std::optional<std::string> sqlite_path(const std::string& url);
 
 // The URL with its password replaced by "***", for messages.
 std::string without_password(const std::string& url);
