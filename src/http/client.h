@@ -16,11 +16,12 @@ struct ClientRequest {
   std::string url;  // sent exactly as written: no normalisation of dots or slashes
   Headers headers;
   std::string body;
-  // Instead of `body`: called for up to `size` bytes, 0 ends; `upload_size` bytes in all. `rewind` restarts it.
+  // Instead of `body`: called for up to `size` bytes, 0 ends; `upload_size` bytes in all. `rewind` restarts
+  // it.
   std::function<size_t(char* out, size_t size)> upload;
   uint64_t upload_size = 0;
-  // When set, a body of a 2xx answer goes here piece by piece instead of into ClientResponse::body; return false to
-  // break the transfer off.
+  // When set, a body of a 2xx answer goes here piece by piece instead of into ClientResponse::body; return
+  // false to break the transfer off.
   std::function<bool(std::string_view bytes)> on_body;
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds stall_timeout{60'000};  // no byte in either direction for that long
@@ -39,10 +40,12 @@ class Client {
  public:
   explicit Client(size_t connections_max = 64);
   ~Client();
-  // Blocks until the answer is there. Throws TransientError when there was none (refused, reset, timed out, DNS, TLS);
-  // the message names the URL without its query. A status of 400 or 500 is an answer, not an error.
+  // Blocks until the answer is there. Throws TransientError when there was none (refused, reset, timed out,
+  // DNS, TLS); the message names the URL without its query. A status of 400 or 500 is an answer, not an
+  // error.
   ClientResponse send(ClientRequest request);
-  // The same without blocking: `done` is called in the client's thread, with an exception when there was no answer.
+  // The same without blocking: `done` is called in the client's thread, with an exception when there was no
+  // answer.
   void send(ClientRequest request, std::function<void(ClientResponse, std::exception_ptr)> done);
 
  private:

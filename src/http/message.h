@@ -63,9 +63,9 @@ struct Response {
   int status = 200;
   Headers headers;  // Content-Length, Date and Connection are the server's business
   std::string body;
-  std::unique_ptr<FileRegion> file;      // instead of `body`
-  std::unique_ptr<BodySource> source;    // instead of `body`: sent chunked
-  int64_t content_length_of_head = -1;   // answer to HEAD: what Content-Length to state without a body
+  std::unique_ptr<FileRegion> file;     // instead of `body`
+  std::unique_ptr<BodySource> source;   // instead of `body`: sent chunked
+  int64_t content_length_of_head = -1;  // answer to HEAD: what Content-Length to state without a body
 };
 
 // Answers one request, from any thread, exactly once. Dropping it unanswered answers 500.

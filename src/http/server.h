@@ -14,8 +14,8 @@ namespace millrace::http {
 class BodySink {
  public:
   virtual ~BodySink() = default;
-  // Called in order, in an I/O thread; may block on the local disk but not on the network. Throws to refuse: the
-  // exception reaches RequestHandler::failed().
+  // Called in order, in an I/O thread; may block on the local disk but not on the network. Throws to refuse:
+  // the exception reaches RequestHandler::failed().
   virtual void write(std::string_view bytes) = 0;
   // The body is complete (HTTP framing was right). The sink stays alive until `respond` was called.
   virtual void finish(Respond respond) = 0;
@@ -25,9 +25,9 @@ class BodySink {
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
-  // Looks at a head before its body is read (and before "100 Continue" is sent). Returns a sink to take the body as
-  // a stream, or null to have the body buffered (at most ServerOptions::body_bytes_max) and passed to handle().
-  // Throws to refuse the request before its body.
+  // Looks at a head before its body is read (and before "100 Continue" is sent). Returns a sink to take the
+  // body as a stream, or null to have the body buffered (at most ServerOptions::body_bytes_max) and passed to
+  // handle(). Throws to refuse the request before its body.
   virtual std::unique_ptr<BodySink> open(const RequestHead& head) = 0;
   // A request with its whole body. Must not block; may answer later.
   virtual void handle(Request request, Respond respond) = 0;
@@ -49,8 +49,8 @@ struct ServerOptions {
 // Listens from construction until stop() or destruction. Thread-safe.
 class Server {
  public:
-  // Throws ConflictError when the port is in use (the message names it), UsageError for a host that is no local
-  // address. `handler` must outlive the server.
+  // Throws ConflictError when the port is in use (the message names it), UsageError for a host that is no
+  // local address. `handler` must outlive the server.
   Server(ServerOptions options, RequestHandler& handler);
   ~Server();
   uint16_t port() const;
