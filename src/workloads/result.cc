@@ -1,0 +1,181 @@
+#include "workloads/result.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/strings.h"
+#include "base/unique_fd.h"
+#include "workloads/text.h"
+
+namespace millrace::workloads {
+namespace {
+
+namespace json = base::json;
+
+constexpr size_t kTextMax = 2048;  // bytes of one name or message
+
+json::string json_text(std::string_view bytes) {
+  return json::string(shortened(storage_text(bytes), kTextMax));
+}
+
+[[noreturn]] void raise(const std::string& what, int error) {
+  std::string message = base::system_message(what, error);
+  if (error == ENOENT || error == ENOTDIR) throw base::NotFoundError(message);
+  if (error == EACCES || error == EPERM || error == EROFS || error == EISDIR)
+    throw base::DeniedError(message);
+  throw base::TransientError(message);
+}
+
+// A file that appears under its name only when it is complete.
+class NewFile {
+ public:
+  explicit NewFile(const std::string& path) : path_(path), draft_(path + ".new-" + base::random_hex(8)) {
+    fd_.reset(open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!fd_) raise("write " + path_, errno);
+  }
+  ~NewFile() {
+    if (fd_) unlink(draft_.c_str());
+  }
+  void write(std::string_view data) {
+    while (!data.empty()) {
+      ssize_t n = ::write(fd_.get(), data.data(), data.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) raise("write " + path_, errno);
+      data.remove_prefix(static_cast<size_t>(n));
+    }
+  }
+  void publish() {
+    if (fsync(fd_.get()) != 0 || rename(draft_.c_str(), path_.c_str()) != 0) raise("write " + path_, errno);
+    fd_.reset();
+  }
+
+ private:
+  std::string path_;
+  std::string draft_;
+  base::UniqueFd fd_;
+};
+
+void require_file(const std::string& destination) {
+  if (destination.starts_with("s3://")) {
+    throw base::UsageError("--result " + destination + ": only files for now; give a path");
+  }
+}
+
+}  // namespace
+
+JobResult::JobResult(std::string job, const base::Clock& clock)
+    : clock_(clock), started_(clock.now_ms()), spill_(nullptr, std::fclose) {
+  head_["job"] = std::move(job);
+}
+
+JobResult::~JobResult() = default;
+
+void JobResult::count(std::string_view name, int64_t by) {
+  std::lock_guard lock(mutex_);
+  json::value& value = counts_[name];
+  value = (value.is_null() ? 0 : value.as_int64()) + by;
+}
+
+void JobResult::detail(std::string_view name, json::value value) {
+  std::lock_guard lock(mutex_);
+  details_[name] = std::move(value);
+}
+
+void JobResult::item_failed(std::string_view item, std::string_view error, std::string_view code) {
+  json::object object;
+  object["item"] = json_text(item);
+  if (!code.empty()) object["code"] = json_text(code);
+  object["error"] = json_text(error);
+  std::string line = json::serialize(object);
+  std::lock_guard lock(mutex_);
+  ++failed_;
+  if (items_.size() < kItemsInMemory) {
+    items_.push_back(std::move(line));
+    return;
+  }
+  if (!spill_) spill_.reset(std::tmpfile());
+  line += '\n';
+  if (!spill_ || std::fwrite(line.data(), 1, line.size(), spill_.get()) != line.size()) {
+    throw base::TransientError(
+        base::system_message("keep the list of failed items in a temporary file", errno));
+  }
+}
+
+void JobResult::fail(std::string_view error) {
+  std::lock_guard lock(mutex_);
+  if (whole_failed_) return;
+  whole_failed_ = true;
+  error_ = error;
+}
+
+int64_t JobResult::failed_count() const {
+  std::lock_guard lock(mutex_);
+  return failed_;
+}
+
+int JobResult::exit_code() const {
+  std::lock_guard lock(mutex_);
+  return whole_failed_ ? kExitFailed : failed_ > 0 ? kExitPartial : kExitDone;
+}
+
+// All but the list of items and the closing brace. The caller holds the lock.
+void JobResult::write_head(std::string& out, base::TimeMs finished) const {
+  json::object head = head_;
+  head["status"] = whole_failed_ ? "failed" : failed_ > 0 ? "partial" : "succeeded";
+  head["exit_code"] = whole_failed_ ? kExitFailed : failed_ > 0 ? kExitPartial : kExitDone;
+  if (whole_failed_) head["error"] = json_text(error_);
+  head["started_at"] = base::iso8601(started_, true);
+  head["finished_at"] = base::iso8601(finished, true);
+  head["duration_ms"] = finished - started_;
+  for (const auto& member : details_) head[member.key()] = member.value();
+  head["counts"] = counts_;
+  head["failed_count"] = failed_;
+  out = json::serialize(head);
+  out.pop_back();
+}
+
+std::string JobResult::log_line() const {
+  std::lock_guard lock(mutex_);
+  std::string line;
+  write_head(line, clock_.now_ms());
+  line += ",\"failed\":[";
+  for (size_t i = 0; i < items_.size() && i < kItemsInLogLine; ++i) {
+    if (i > 0) line += ',';
+    line += items_[i];
+  }
+  return line + "]}";
+}
+
+void JobResult::write(const std::string& destination) const {
+  require_file(destination);
+  std::lock_guard lock(mutex_);
+  NewFile file(destination);
+  std::string text;
+  write_head(text, clock_.now_ms());
+  file.write(text + ",\"failed\":[");
+  for (size_t i = 0; i < items_.size(); ++i) file.write((i > 0 ? ",\n" : "\n") + items_[i]);
+  if (spill_) {
+    std::rewind(spill_.get());
+    char* line = nullptr;
+    size_t capacity = 0;
+    for (ssize_t n; (n = getline(&line, &capacity, spill_.get())) > 0;) {
+      file.write(",\n");
+      file.write({line, static_cast<size_t>(n - 1)});
+    }
+    std::free(line);
+    std::fseek(spill_.get(), 0, SEEK_END);
+  }
+  file.write("]}\n");
+  file.publish();
+}
+
+void JobResult::require_writable(const std::string& destination) {
+  require_file(destination);
+  NewFile trial(destination);
+}
+
+}  // namespace millrace::workloads
