@@ -41,10 +41,12 @@ BlendFacts read_blend(Source& source, const BlendLimits& limits = {});
 bool is_absolute_blend_path(std::string_view raw);
 
 // Where `raw`, a path stored in the .blend at `blend_path`, points: "//tex/a.png" is relative to the folder
-// of the .blend; backslashes become slashes; "." and ".." are resolved and never climb above the root.
-// Absolute paths (with drive letter or "//server/..." from "\\server") come back normalised only.
-// `blend_path` may be absolute, relative or an object key ("shows/a/x.blend"); the answer has the same form.
-// Empty when `raw` is empty.
+// of the .blend; backslashes become slashes; "." and ".." are resolved. Absolute paths (with drive letter, or
+// "//server/..." for "\\server") come back normalised only. `blend_path` may be absolute, relative, an object
+// key
+// ("shows/a/x.blend") or a URL ("s3://bucket/shows/a/x.blend"); the answer has the same form. What climbs
+// above the root of a key keeps its leading "../", so that it can never be taken for a file of the tree.
+// Empty for an empty `raw`.
 std::string resolve_blend_path(std::string_view raw, std::string_view blend_path);
 
 }  // namespace millrace::scan

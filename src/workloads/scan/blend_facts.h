@@ -37,8 +37,7 @@ struct BlendScene {
   std::string world;
   double unit_scale = 1.0;
   std::vector<std::string> view_layers;
-  int64_t num_strips = 0;  // strips of the sequencer, those inside meta strips too
-  int64_t objects = 0;     // OB blocks the scene's own `base` list names (only to 2.79; 0 after)
+  int64_t num_strips = 0;  // of the sequencer, those inside meta strips too
 };
 
 // A file that this .blend needs. Where it lies is the caller's question: see resolve_blend_path.
