@@ -18,7 +18,8 @@ using AttemptToken = uint64_t;
 
 struct AttemptSpec {
   AttemptToken token = 0;
-  std::string image;  // "millrace": this program as a plain process; anything else: see RunnerOptions::runtime
+  std::string
+      image;  // "millrace": this program as a plain process; anything else: see RunnerOptions::runtime
   std::vector<std::string> command;  // argv; command[0] is looked up in PATH of `environment`
   std::vector<std::pair<std::string, std::string>> environment;  // the whole of it
   std::string working_directory;  // empty: a fresh scratch folder, removed afterwards
@@ -54,8 +55,8 @@ class ExecutorListener {
   virtual void attempt_started(AttemptToken token, base::TimeMs at) = 0;
   // Repeated after a restart until acknowledged.
   virtual void attempt_finished(const AttemptOutcome& outcome) = 0;
-  // The host and every attempt on it are gone; attempt_finished(host_lost) follows for each. `instance` is the name
-  // it had.
+  // The host and every attempt on it are gone; attempt_finished(host_lost) follows for each. `instance` is
+  // the name it had.
   virtual void host_lost(const std::string& instance) = 0;
 };
 
@@ -66,9 +67,9 @@ class Executor {
   virtual Capacity capacity() const = 0;
   // "i-0123456789abcdef0": the name of the host, as EC2 would give it; new after a loss.
   virtual std::string instance() const = 0;
-  // Tells which attempts the engine believes to be running. Reports go to `listener` from now on: attempts that run
-  // are adopted, those unknown to the host are reported as host_lost, and those that the engine does not name are
-  // killed. Call once, before anything else.
+  // Tells which attempts the engine believes to be running. Reports go to `listener` from now on: attempts
+  // that run are adopted, those unknown to the host are reported as host_lost, and those that the engine does
+  // not name are killed. Call once, before anything else.
   virtual void adopt(const std::vector<AttemptToken>& believed, ExecutorListener& listener) = 0;
   // The record of the attempt must be durable before. A second start of the same token is ignored.
   virtual void start(std::vector<AttemptSpec> attempts) = 0;

@@ -1,0 +1,12 @@
+// The subcommands. Each adds itself to `app` and, when it is the one that was asked for, sets `exit_code`.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace millrace::cli {
+
+void add_runner_command(CLI::App& app, int& exit_code);
+
+}  // namespace millrace::cli
