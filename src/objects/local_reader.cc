@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -209,7 +210,7 @@ class LocalReader final : public ObjectReader {
       std::string key = top.key() + entry.name;
       const std::string& name = top.stored() ? key : entry.name;
       int parent = top.stored() ? root_.get() : top.fd();
-      bool stop = false;
+      std::optional<ObjectInfo> file;
       guarded(key, [&] {
         if (entry.type != DT_DIR && entry.type != DT_REG && entry.type != DT_LNK && entry.type != DT_UNKNOWN)
           return;
@@ -228,9 +229,10 @@ class LocalReader final : public ObjectReader {
           if (entry.type == DT_LNK) fail("follow link " + shown(key), errno);
           return gone_or_fail(key);
         }
-        if (S_ISREG(st.st_mode)) stop = !visit(describe(key, st));
+        if (S_ISREG(st.st_mode)) file = describe(key, st);
       });
-      if (stop) return;
+      // Outside the guard: an error of the visitor is not an unreadable file.
+      if (file && !visit(*file)) return;
     }
   }
 
