@@ -20,6 +20,7 @@ struct ClientRequest {
   // it.
   std::function<size_t(char* out, size_t size)> upload;
   uint64_t upload_size = 0;
+  std::function<void()> rewind;  // without it an upload is not repeated on a fresh connection
   // When set, a body of a 2xx answer goes here piece by piece instead of into ClientResponse::body; return
   // false to break the transfer off.
   std::function<bool(std::string_view bytes)> on_body;

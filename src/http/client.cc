@@ -1,0 +1,325 @@
+#include "http/client.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <future>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "base/url.h"
+
+namespace millrace::http {
+namespace {
+
+constexpr long kReceiveBufferBytes = 256 * 1024;
+constexpr size_t kSpareHandlesMax = 64;
+
+struct FreeEasy {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+using Easy = std::unique_ptr<CURL, FreeEasy>;
+struct FreeList {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+struct Transfer {
+  ClientRequest request;
+  std::function<void(ClientResponse, std::exception_ptr)> done;
+  ClientResponse response;
+  std::exception_ptr thrown;  // by one of the request's own functions
+  bool broken_off = false;    // on_body returned false
+  std::unique_ptr<curl_slist, FreeList> headers;
+  Easy easy;
+  char error[CURL_ERROR_SIZE] = "";
+};
+
+size_t on_header(char* data, size_t, size_t size, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  std::string_view line = base::trim({data, size});
+  if (line.starts_with("HTTP/")) {  // an interim answer, such as 100 Continue, is followed by another
+    transfer.response = {};
+    return size;
+  }
+  size_t colon = line.find(':');
+  if (colon != std::string_view::npos)
+    transfer.response.headers.add(std::string(line.substr(0, colon)),
+                                  std::string(base::trim(line.substr(colon + 1))));
+  return size;
+}
+
+size_t on_data(char* data, size_t, size_t size, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  long status = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
+  try {
+    if (transfer.request.on_body && status / 100 == 2) {
+      if (transfer.request.on_body({data, size})) return size;
+      transfer.broken_off = true;
+      return CURL_WRITEFUNC_ERROR;
+    }
+    transfer.response.body.append(data, size);
+    return size;
+  } catch (...) {
+    transfer.thrown = std::current_exception();
+    return CURL_WRITEFUNC_ERROR;
+  }
+}
+
+size_t on_upload(char* out, size_t, size_t size, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  try {
+    return transfer.request.upload(out, size);
+  } catch (...) {
+    transfer.thrown = std::current_exception();
+    return CURL_READFUNC_ABORT;
+  }
+}
+
+int on_seek(void* user, curl_off_t offset, int origin) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  if (offset != 0 || origin != SEEK_SET || !transfer.request.rewind) return CURL_SEEKFUNC_CANTSEEK;
+  try {
+    transfer.request.rewind();
+    return CURL_SEEKFUNC_OK;
+  } catch (...) {
+    transfer.thrown = std::current_exception();
+    return CURL_SEEKFUNC_FAIL;
+  }
+}
+
+bool is_loopback(std::string_view url) {
+  try {
+    std::string host = base::parse_url(url).host;
+    return base::equals_ignore_case(host, "localhost") || host.starts_with("127.") || host == "::1";
+  } catch (const base::Error&) {
+    return false;  // curl says what is wrong with it
+  }
+}
+
+long whole_seconds(std::chrono::milliseconds time) {
+  return static_cast<long>(std::max<int64_t>(1, (time.count() + 999) / 1000));
+}
+
+void set_headers(Transfer& transfer, bool has_body) {
+  curl_slist* list = nullptr;
+  bool has_type = false;
+  for (const auto& [name, value] : transfer.request.headers) {
+    if (base::equals_ignore_case(name, "content-length")) continue;  // curl's business
+    if (name.find_first_of("\r\n:") != std::string::npos || value.find_first_of("\r\n") != std::string::npos)
+      throw base::UsageError("the header '" + name + "' holds a line break or a colon in its name");
+    has_type |= base::equals_ignore_case(name, "content-type");
+    list = curl_slist_append(list, (value.empty() ? name + ";" : name + ": " + value).c_str());
+  }
+  // Without a word from us curl would call every body a form.
+  if (has_body && !has_type) list = curl_slist_append(list, "Content-Type:");
+  transfer.headers.reset(list);
+}
+
+void set_up(Transfer& transfer) {
+  const ClientRequest& request = transfer.request;
+  CURL* easy = transfer.easy.get();
+  auto set = [easy](auto option, auto value) { curl_easy_setopt(easy, option, value); };
+  set(CURLOPT_PRIVATE, &transfer);
+  set(CURLOPT_ERRORBUFFER, transfer.error);
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_URL, request.url.c_str());
+  set(CURLOPT_PATH_AS_IS, 1L);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  // Debian presets a CApath, with which curl 7.88 parses all CAs anew for each connection (25 ms).
+  set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
+  if (!request.ca_file.empty()) set(CURLOPT_CAINFO, request.ca_file.c_str());
+  if (!request.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+  if (!request.unix_socket.empty() || is_loopback(request.url)) set(CURLOPT_PROXY, "");
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
+  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_TIME, whole_seconds(request.stall_timeout));
+  set(CURLOPT_EXPECT_100_TIMEOUT_MS, 1000L);
+  set(CURLOPT_HEADERFUNCTION, on_header);
+  set(CURLOPT_HEADERDATA, &transfer);
+  set(CURLOPT_WRITEFUNCTION, on_data);
+  set(CURLOPT_WRITEDATA, &transfer);
+
+  bool has_body = true;
+  if (request.upload) {
+    set(CURLOPT_UPLOAD, 1L);
+    set(CURLOPT_READFUNCTION, on_upload);
+    set(CURLOPT_READDATA, &transfer);
+    set(CURLOPT_SEEKFUNCTION, on_seek);
+    set(CURLOPT_SEEKDATA, &transfer);
+    set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.upload_size));
+  } else if (request.method == "HEAD") {
+    set(CURLOPT_NOBODY, 1L);
+    has_body = false;
+  } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    set(CURLOPT_POSTFIELDS, request.body.data());
+  } else {
+    set(CURLOPT_HTTPGET, 1L);
+    has_body = false;
+  }
+  if (request.method != "HEAD") set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  set_headers(transfer, has_body);
+  set(CURLOPT_HTTPHEADER, transfer.headers.get());
+}
+
+base::TransientError no_answer(const ClientRequest& request, const std::string& why) {
+  return base::TransientError(request.method + " " + request.url.substr(0, request.url.find('?')) + ": " +
+                              why);
+}
+
+}  // namespace
+
+class Client::Impl {
+ public:
+  explicit Impl(size_t connections_max) {
+    static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+    multi_ = curl_multi_init();
+    if (ready != CURLE_OK || !multi_) throw base::InternalError("libcurl could not be initialised");
+    curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(connections_max));
+    curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(connections_max));
+    thread_ = std::thread([this] { run(); });
+  }
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    curl_multi_wakeup(multi_);
+    thread_.join();
+    curl_multi_cleanup(multi_);
+  }
+
+  void submit(std::unique_ptr<Transfer> transfer) {
+    bool first;
+    {
+      std::lock_guard lock(mutex_);
+      first = arriving_.empty();
+      arriving_.push_back(std::move(transfer));
+    }
+    if (first) curl_multi_wakeup(multi_);
+  }
+
+ private:
+  void run() {
+    for (;;) {
+      std::vector<std::unique_ptr<Transfer>> fresh;
+      {
+        std::lock_guard lock(mutex_);
+        if (stopping_) break;
+        fresh.swap(arriving_);
+      }
+      for (auto& transfer : fresh) start(std::move(transfer));
+      int running = 0;
+      curl_multi_perform(multi_, &running);
+      reap();
+      curl_multi_poll(multi_, nullptr, 0, 10'000, nullptr);
+    }
+    for (auto& [easy, transfer] : running_) {
+      curl_multi_remove_handle(multi_, easy);
+      finish(*transfer, std::make_exception_ptr(no_answer(transfer->request, "the client was closed")));
+    }
+    running_.clear();
+    std::vector<std::unique_ptr<Transfer>> never_started;
+    {
+      std::lock_guard lock(mutex_);
+      never_started.swap(arriving_);
+    }
+    for (auto& transfer : never_started)
+      finish(*transfer, std::make_exception_ptr(no_answer(transfer->request, "the client was closed")));
+  }
+
+  void start(std::unique_ptr<Transfer> transfer) {
+    if (spare_.empty()) {
+      transfer->easy.reset(curl_easy_init());
+    } else {
+      transfer->easy = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    try {
+      if (!transfer->easy) throw base::InternalError("libcurl gave no handle");
+      set_up(*transfer);
+    } catch (...) {
+      finish(*transfer, std::current_exception());
+      return;
+    }
+    CURL* easy = transfer->easy.get();
+    running_.emplace(easy, std::move(transfer));
+    curl_multi_add_handle(multi_, easy);
+  }
+
+  void reap() {
+    int left = 0;
+    while (CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      CURL* easy = message->easy_handle;
+      CURLcode code = message->data.result;
+      auto found = running_.find(easy);
+      std::unique_ptr<Transfer> transfer = std::move(found->second);
+      running_.erase(found);
+      curl_multi_remove_handle(multi_, easy);
+      long status = 0;
+      curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+      transfer->response.status = static_cast<int>(status);
+      std::exception_ptr error = transfer->thrown;
+      if (!error && code != CURLE_OK && !transfer->broken_off) {
+        const char* why = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
+        error = std::make_exception_ptr(no_answer(transfer->request, why));
+      }
+      finish(*transfer, error);
+      curl_easy_reset(easy);
+      if (spare_.size() < kSpareHandlesMax) spare_.push_back(std::move(transfer->easy));
+    }
+  }
+
+  static void finish(Transfer& transfer, const std::exception_ptr& error) {
+    try {
+      transfer.done(error ? ClientResponse{} : std::move(transfer.response), error);
+    } catch (...) {
+      // There is nobody left to tell: `done` is told not to throw.
+    }
+  }
+
+  CURLM* multi_ = nullptr;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Transfer>> arriving_;
+  bool stopping_ = false;
+  // Of the thread alone.
+  std::unordered_map<CURL*, std::unique_ptr<Transfer>> running_;
+  std::vector<Easy> spare_;
+  std::thread thread_;
+};
+
+Client::Client(size_t connections_max) : impl_(std::make_unique<Impl>(connections_max)) {}
+Client::~Client() = default;
+
+void Client::send(ClientRequest request, std::function<void(ClientResponse, std::exception_ptr)> done) {
+  auto transfer = std::make_unique<Transfer>();
+  transfer->request = std::move(request);
+  transfer->done = std::move(done);
+  impl_->submit(std::move(transfer));
+}
+
+ClientResponse Client::send(ClientRequest request) {
+  std::promise<ClientResponse> promise;
+  auto future = promise.get_future();
+  send(std::move(request), [&promise](ClientResponse response, std::exception_ptr error) {
+    if (error)
+      promise.set_exception(error);
+    else
+      promise.set_value(std::move(response));
+  });
+  return future.get();
+}
+
+}  // namespace millrace::http
