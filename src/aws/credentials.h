@@ -71,9 +71,9 @@ class CredentialsChain final : public CredentialsProvider {
 using Environment = std::function<std::optional<std::string>(const char* name)>;
 Environment process_environment();
 
-// The sources of botocore's order that exist so far: environment (skipped when AWS_PROFILE names a profile is
-// NOT botocore's rule: only an explicit `profile` skips it), shared credentials file, config file, container
-// endpoint.
+// The sources that exist so far, in botocore's order: environment (skipped when `profile` is given, as with
+// the CLI's
+// --profile), shared credentials file, config file, container endpoint. `clock` must outlive the provider.
 std::unique_ptr<CredentialsProvider> default_credentials(const Environment& environment,
                                                          const base::Clock& clock,
                                                          std::shared_ptr<http::Client> client,
