@@ -1,6 +1,7 @@
 // A queue of limited length between threads: the faster side waits for the slower one.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -29,12 +30,20 @@ class BoundedQueue {
   std::optional<Item> pop() {
     std::unique_lock lock(mutex_);
     filled_.wait(lock, [&] { return closed_ || !items_.empty(); });
-    if (items_.empty()) return std::nullopt;
-    std::optional<Item> item(std::move(items_.front()));
-    items_.pop_front();
-    lock.unlock();
-    room_.notify_one();
-    return item;
+    return take(lock);
+  }
+
+  // As pop(), but gives up at `deadline`.
+  std::optional<Item> pop_until(std::chrono::steady_clock::time_point deadline) {
+    std::unique_lock lock(mutex_);
+    filled_.wait_until(lock, deadline, [&] { return closed_ || !items_.empty(); });
+    return take(lock);
+  }
+
+  // True when nothing is in it and nothing will be.
+  bool finished() {
+    std::lock_guard lock(mutex_);
+    return closed_ && items_.empty();
   }
 
   // No more pushes; what is in the queue can still be taken.
@@ -55,6 +64,15 @@ class BoundedQueue {
   }
 
  private:
+  std::optional<Item> take(std::unique_lock<std::mutex>& lock) {
+    if (items_.empty()) return std::nullopt;
+    std::optional<Item> item(std::move(items_.front()));
+    items_.pop_front();
+    lock.unlock();
+    room_.notify_one();
+    return item;
+  }
+
   const size_t items_max_;
   std::mutex mutex_;
   std::condition_variable filled_, room_;

@@ -1,0 +1,213 @@
+#include "workloads/scan/catalog.h"
+
+#include <filesystem>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "workloads/text.h"
+
+namespace millrace::scan {
+namespace {
+
+constexpr size_t kRowsAtOnce = 32;  // of one INSERT
+constexpr size_t kIdsAtOnce = 64;   // of one UPDATE or DELETE
+
+// "$3,$4,$5" for 3 parameters from 3 on.
+void append_parameters(std::string& sql, size_t first, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (i > 0) sql += ',';
+    sql += '$';
+    sql += std::to_string(first + i);
+  }
+}
+
+// INSERT of `rows` rows that updates the rows that are there already.
+std::string upsert_sql(const Table& table, size_t rows) {
+  std::string sql = "INSERT INTO " + std::string(table.name) + "(";
+  std::string updates;
+  for (std::string_view column : table.columns) {
+    if (sql.back() != '(') sql += ',';
+    sql += column;
+    if (table.key.find(column) != std::string_view::npos) continue;
+    if (!updates.empty()) updates += ',';
+    updates += column;
+    if (column == "scan_id") {  // a scan that began later may have been here first
+      updates += "=CASE WHEN files.scan_id>excluded.scan_id THEN files.scan_id ELSE excluded.scan_id END";
+    } else {
+      updates += "=excluded." + std::string(column);
+    }
+  }
+  sql += ") VALUES ";
+  for (size_t row = 0; row < rows; ++row) {
+    sql += row > 0 ? ",(" : "(";
+    append_parameters(sql, row * table.columns.size() + 1, table.columns.size());
+    sql += ')';
+  }
+  sql += " ON CONFLICT(" + std::string(table.key) + ") DO UPDATE SET " + updates;
+  return sql;
+}
+
+}  // namespace
+
+std::unique_ptr<sql::Connection> open_catalog(const std::string& url) {
+  if (auto path = sql::sqlite_path(url)) {
+    if (*path == ":memory:")
+      throw base::UsageError("the catalogue needs a file: write sqlite:///catalogue.db");
+    std::filesystem::path folder = std::filesystem::path(*path).parent_path();
+    std::error_code error;
+    if (!folder.empty()) std::filesystem::create_directories(folder, error);
+    if (error) throw base::DeniedError(base::system_message("make folder " + folder.string(), error.value()));
+  }
+  std::unique_ptr<sql::Connection> connection = sql::open_url(url);
+  migrate_schema(*connection);
+  return connection;
+}
+
+PathRange paths_below(std::string_view base) {
+  PathRange range{workloads::storage_text(base), workloads::storage_text(base)};
+  range.end.back() = '/' + 1;
+  return range;
+}
+
+KnownFiles::KnownFiles(sql::Connection& connection, const PathRange& range) : connection_(connection) {
+  auto any = connection_.prepare("SELECT 1 FROM files WHERE file_path>=$1 AND file_path<$2 LIMIT 1");
+  any->bind(1, range.first).bind(2, range.end);
+  none_ = !any->step();
+}
+
+std::vector<KnownFiles::File> KnownFiles::find(const std::vector<std::string>& paths) {
+  std::vector<File> files(paths.size());
+  if (none_ || paths.empty()) return files;
+  if (!query_) {
+    std::string sql =
+        "SELECT file_path,id,file_size,mtime_ns,etag,reader_version,file_type,status,error FROM files WHERE "
+        "file_path "
+        "IN (";
+    append_parameters(sql, 1, kAskedMax);
+    query_ = connection_.prepare(sql + ")");
+  }
+  std::unordered_map<std::string_view, size_t> position;
+  for (size_t i = 0; i < kAskedMax; ++i) {
+    const std::string& path = paths[std::min(i, paths.size() - 1)];
+    query_->bind(static_cast<int>(i) + 1, path);
+    position.try_emplace(path, std::min(i, paths.size() - 1));
+  }
+  while (query_->step()) {
+    auto found = position.find(query_->text(0));
+    if (found == position.end()) continue;
+    File& file = files[found->second];
+    file.id = query_->int64(1);
+    file.size = query_->int64(2);
+    if (!query_->is_null(3)) file.mtime_ns = query_->int64(3);
+    if (!query_->is_null(4)) file.etag = query_->text(4);
+    file.reader_version = query_->int64(5);
+    file.file_type = query_->text(6);
+    file.status = query_->text(7);
+    if (!query_->is_null(8)) file.error = query_->text(8);
+  }
+  return files;
+}
+
+sql::Statement& CatalogWriter::statement(const std::string& sql) {
+  std::unique_ptr<sql::Statement>& statement = statements_[sql];
+  if (!statement) statement = connection_.prepare(sql);
+  return *statement;
+}
+
+// Runs "`head`($2,$3,…)" for all ids; $1 is `extra` where there is one.
+void CatalogWriter::update_by_ids(std::string_view head, const std::vector<int64_t>& ids,
+                                  const int64_t* extra) {
+  if (ids.empty()) return;
+  int first = extra != nullptr ? 2 : 1;
+  std::string sql(head);
+  sql += '(';
+  append_parameters(sql, static_cast<size_t>(first), kIdsAtOnce);
+  sql::Statement& update = statement(sql + ")");
+  if (extra != nullptr) update.bind(1, *extra);
+  for (size_t start = 0; start < ids.size(); start += kIdsAtOnce) {
+    for (size_t i = 0; i < kIdsAtOnce; ++i) {
+      update.bind(first + static_cast<int>(i), ids[std::min(start + i, ids.size() - 1)]);
+    }
+    update.run();
+  }
+}
+
+void CatalogWriter::mark_seen(const std::vector<int64_t>& ids, int64_t scan_id) {
+  update_by_ids("UPDATE files SET scan_id=$1 WHERE scan_id<$1 AND id IN ", ids, &scan_id);
+}
+
+void CatalogWriter::mark_missing(const std::vector<int64_t>& ids, int64_t scan_id) {
+  update_by_ids("UPDATE files SET status='missing',error=NULL WHERE scan_id<$1 AND id IN ", ids, &scan_id);
+}
+
+void CatalogWriter::store(const Batch& batch, size_t first, size_t last) {
+  std::vector<int64_t> known;
+  for (size_t i = first; i < last; ++i) {
+    if (batch.outcomes[i].id != 0) known.push_back(batch.outcomes[i].id);
+  }
+  // A changed file may have fewer scenes than before, or be of another type.
+  for (std::string_view table : {"images", "videos", "blend_files", "blend_scenes", "dependencies"}) {
+    update_by_ids("DELETE FROM " + std::string(table) + " WHERE file_id IN ", known, nullptr);
+  }
+  std::vector<int64_t> ids = upsert_files(batch, first, last);
+  insert_rows(kImages, batch.images, ids, first, last);
+  insert_rows(kVideos, batch.videos, ids, first, last);
+  insert_rows(kBlendFiles, batch.blend_files, ids, first, last);
+  insert_rows(kBlendScenes, batch.blend_scenes, ids, first, last);
+  insert_rows(kDependencies, batch.dependencies, ids, first, last);
+}
+
+// The ids of the rows, by the index of the file less `first`.
+std::vector<int64_t> CatalogWriter::upsert_files(const Batch& batch, size_t first, size_t last) {
+  static const std::string kReturning = " RETURNING id,file_path";
+  const size_t columns = kFiles.columns.size();
+  std::vector<int64_t> ids(last - first);
+  for (size_t done = first; done < last;) {
+    size_t rows = last - done >= kRowsAtOnce ? kRowsAtOnce : 1;
+    sql::Statement& insert = statement(upsert_sql(kFiles, rows) + kReturning);
+    int parameter = 0;
+    for (size_t at = done * columns; at < (done + rows) * columns; ++at)
+      batch.files.bind(at, insert, ++parameter);
+    // Rows come back in order as a rule, but neither database promises it.
+    std::unordered_map<std::string_view, size_t> position;
+    for (size_t expected = done; insert.step(); ++expected) {
+      std::string_view path = insert.text(1);
+      if (expected < done + rows && batch.outcomes[expected].path == path) {
+        ids[expected - first] = insert.int64(0);
+        continue;
+      }
+      if (position.empty()) {
+        for (size_t i = done; i < done + rows; ++i) position.emplace(batch.outcomes[i].path, i);
+      }
+      ids[position.at(path) - first] = insert.int64(0);
+    }
+    done += rows;
+  }
+  return ids;
+}
+
+// The rows of `table` that belong to the files first..last-1.
+void CatalogWriter::insert_rows(const Table& table, const RowBuffer& rows, const std::vector<int64_t>& ids,
+                                size_t first, size_t last) {
+  const size_t columns = table.columns.size();
+  auto file_of = [&](size_t row) { return static_cast<size_t>(rows.integer(row * columns)); };
+  const size_t count = rows.size() / columns;
+  size_t row = 0;
+  while (row < count && file_of(row) < first) ++row;
+  size_t end = row;
+  while (end < count && file_of(end) < last) ++end;
+  while (row < end) {
+    size_t at_once = end - row >= kRowsAtOnce ? kRowsAtOnce : 1;
+    sql::Statement& insert = statement(upsert_sql(table, at_once));
+    int parameter = 0;
+    for (size_t i = row; i < row + at_once; ++i) {
+      insert.bind(++parameter, ids[file_of(i) - first]);
+      for (size_t column = 1; column < columns; ++column)
+        rows.bind(i * columns + column, insert, ++parameter);
+    }
+    insert.run();
+    row += at_once;
+  }
+}
+
+}  // namespace millrace::scan

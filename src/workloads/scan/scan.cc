@@ -1,0 +1,495 @@
+#include "workloads/scan/scan.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "base/error.h"
+#include "objects/local_reader.h"
+#include "objects/store.h"
+#include "workloads/bounded_queue.h"
+#include "workloads/scan/catalog.h"
+#include "workloads/scan/dependencies.h"
+#include "workloads/scan/extract.h"
+#include "workloads/text.h"
+
+namespace millrace::scan {
+namespace {
+
+using workloads::JobResult;
+using Steady = std::chrono::steady_clock;
+
+constexpr size_t kBatchFiles = 32;          // handed to one worker at a time
+constexpr size_t kTransactionFiles = 1024;  // committed together at most
+constexpr auto kTransactionTime = std::chrono::milliseconds(500);
+constexpr auto kProgressTime = std::chrono::milliseconds(500);
+constexpr unsigned kBucketWorkers = 16;  // they wait for the network most of the time
+constexpr unsigned kWorkersMax = 256;
+constexpr int kWriteAttempts = 6;
+constexpr size_t kUnlistableMax = 1000;  // folders remembered so that their files are not taken for vanished
+constexpr size_t kPostgresPathMax = 2600;  // bytes that fit into PostgreSQL's index for certain
+
+struct OpenedSource {
+  std::unique_ptr<objects::ObjectReader> reader;
+  ScanContext context;
+  std::string prefix;  // of keys
+};
+
+OpenedSource open_source(const std::string& source) {
+  objects::Location location = objects::parse_location(source);
+  OpenedSource opened;
+  if (location.is_s3) {
+    opened.prefix = location.path;
+    while (opened.prefix.ends_with('/')) opened.prefix.pop_back();
+    if (!opened.prefix.empty()) opened.prefix += '/';
+    opened.context.storage = "s3";
+    opened.context.bucket = location.bucket;
+    opened.context.base = "s3://" + location.bucket + "/";
+    opened.reader = objects::open_reader(location);
+  } else {
+    namespace fs = std::filesystem;
+    // The name that the user knows, links and all; only ".." needs the file system to mean anything.
+    std::error_code error;
+    fs::path path = fs::absolute(location.path, error);
+    if (location.path.find("..") != std::string::npos) path = fs::canonical(location.path, error);
+    if (error) path = location.path;
+    std::string folder = path.lexically_normal().string();
+    while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+    opened.context.storage = "local";
+    opened.context.base = folder == "/" ? folder : folder + "/";
+    opened.reader = objects::open_local(folder);
+  }
+  opened.context.root = opened.context.base + opened.prefix;
+  return opened;
+}
+
+// The first exception of any thread.
+class FirstError {
+ public:
+  void keep(std::exception_ptr error) {
+    std::lock_guard lock(mutex_);
+    if (!error_) error_ = error;
+  }
+  void rethrow() {
+    std::lock_guard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr error_;
+};
+
+// One scan: the caller's thread lists and compares with the catalogue, workers read, one thread writes.
+//   list -> (candidates_) -> workers -> (batches_) -> writer
+class Scan {
+ public:
+  Scan(const ScanOptions& options, const base::Clock& clock, JobResult& result)
+      : options_(options),
+        clock_(clock),
+        result_(result),
+        source_(open_source(options.source)),
+        range_(paths_below(source_.context.root)),
+        reading_(open_catalog(options.database_url)),
+        writing_(open_catalog(options.database_url)),
+        writer_(std::make_unique<CatalogWriter>(*writing_)),
+        known_(*reading_, range_),
+        candidates_(workers() + 2),
+        batches_(2 * workers() + 8) {}
+
+  ScanCounts run() {
+    ScanContext& context = source_.context;
+    context.scan_date = database_time(clock_.now_ms());
+    expected_ = last_files_listed(*writing_, context, options_.shard);
+    context.scan_id = begin_scan(*writing_, context, options_.shard, clock_.now_ms());
+    spdlog::info("scan {} of {} with {} workers", context.scan_id, workloads::printable(context.root),
+                 workers());
+    try {
+      walk_and_read();
+      if (stopped()) throw base::TransientError("interrupted: what was read is kept, start again to go on");
+      mark_vanished();
+      static const std::atomic<bool> never = false;
+      resolve_dependencies(*writing_, *source_.reader, context, range_,
+                           options_.stop ? *options_.stop : never);
+      if (stopped()) throw base::TransientError("interrupted: what was read is kept, start again to go on");
+    } catch (const base::Error& e) {
+      note_end(stopped() ? "interrupted" : "failed", e.what());
+      throw;
+    }
+    note_end(counts_.errors > 0 ? "partial" : "complete", "");
+    return counts_;
+  }
+
+  const ScanCounts& counts() const { return counts_; }
+
+ private:
+  unsigned workers() const {
+    unsigned wanted = options_.workers;
+    if (wanted == 0) {
+      wanted = source_.context.storage == "local" ? std::max(1U, std::thread::hardware_concurrency())
+                                                  : kBucketWorkers;
+    }
+    return std::min(wanted, kWorkersMax);
+  }
+  bool stopped() const { return options_.stop != nullptr && options_.stop->load(); }
+
+  // --- listing
+  // -------------------------------------------------------------------------------------------------
+
+  void walk_and_read() {
+    std::vector<std::thread> readers;
+    std::thread writer([this] { guarded([this] { write_all(); }); });
+    for (unsigned i = 0; i < workers(); ++i) {
+      readers.emplace_back([this] { guarded([this] { read_all(); }); });
+    }
+    guarded([this] { list_all(); });
+    stopped() ? candidates_.abort() : candidates_.close();
+    for (std::thread& reader : readers) reader.join();
+    batches_.close();
+    writer.join();
+    error_.rethrow();
+  }
+
+  // An error in one thread ends them all.
+  template <typename Action>
+  void guarded(const Action& action) {
+    try {
+      action();
+    } catch (...) {
+      error_.keep(std::current_exception());
+      candidates_.abort();
+      batches_.close();  // what was read before is still written, unless it is the writer that failed
+      failed_ = true;
+    }
+  }
+
+  void list_all() {
+    source_.reader->list_tolerant(
+        source_.prefix, [this](const objects::ObjectInfo& object) { return listed(object); },
+        [this](const std::string& key, const base::Error& error) { unlistable(key, error); });
+    compare();
+    hand_over(true);
+  }
+
+  bool listed(const objects::ObjectInfo& object) {
+    if (stopped() || failed_) return false;
+    if (object.key.ends_with('/')) return true;  // what consoles make for a "folder"
+    std::string path = source_.context.base + object.key;
+    if (!options_.shard.has(path)) return true;
+    ++files_listed_;
+    bytes_listed_ += static_cast<int64_t>(object.size);
+    paths_.push_back(workloads::storage_text(path));
+    asked_.push_back({object, 0});
+    if (asked_.size() >= KnownFiles::kAskedMax) compare();
+    return true;
+  }
+
+  // Sorts what was listed into what is known and unchanged and what has to be read.
+  void compare() {
+    std::vector<KnownFiles::File> files = known_.find(paths_);
+    auto note = std::make_unique<Batch>();
+    for (size_t i = 0; i < asked_.size(); ++i) {
+      const KnownFiles::File& file = files[i];
+      const objects::ObjectInfo& object = asked_[i].object;
+      if (writing_->dialect() == sql::Dialect::kPostgresql && paths_[i].size() > kPostgresPathMax) {
+        note->unstorable.push_back(
+            {paths_[i], 0, FileType::kOther, "the path is too long for the database", "PathTooLong"});
+        continue;
+      }
+      asked_[i].id = file.id;
+      if (options_.full || !is_unchanged(file, object)) {
+        chosen_.push_back(std::move(asked_[i]));
+        continue;
+      }
+      note->unchanged.push_back(file.id);
+      count_type(file.file_type);
+      if (file.status == "broken" || file.status == "partial") {
+        note->still_broken.push_back({paths_[i], file.id, FileType::kOther, file.error,
+                                      file.status == "broken" ? "Broken" : "Partial"});
+      }
+    }
+    asked_.clear();
+    paths_.clear();
+    if (!note->unchanged.empty() || !note->unstorable.empty()) batches_.push(std::move(note));
+    hand_over(false);
+  }
+
+  static bool is_unchanged(const KnownFiles::File& file, const objects::ObjectInfo& object) {
+    if (file.id == 0 || file.status == "missing" || file.reader_version != kReaderVersion) return false;
+    if (static_cast<uint64_t>(file.size) != object.size) return false;
+    if (!object.etag.empty()) return file.etag == object.etag;
+    return object.mtime_ns != 0 && file.mtime_ns == object.mtime_ns;
+  }
+
+  void hand_over(bool all) {
+    size_t done = 0;
+    while (chosen_.size() - done >= kBatchFiles || (all && done < chosen_.size())) {
+      size_t count = std::min(kBatchFiles, chosen_.size() - done);
+      auto first = chosen_.begin() + static_cast<std::ptrdiff_t>(done);
+      std::vector<Candidate> part(std::make_move_iterator(first),
+                                  std::make_move_iterator(first + static_cast<std::ptrdiff_t>(count)));
+      done += count;
+      if (!candidates_.push(std::move(part))) break;
+    }
+    chosen_.erase(chosen_.begin(), chosen_.begin() + static_cast<std::ptrdiff_t>(done));
+  }
+
+  void unlistable(const std::string& key, const base::Error& error) {
+    std::string path = source_.context.base + key;
+    if (unlistable_.size() < kUnlistableMax) unlistable_.push_back(workloads::storage_text(path));
+    ++unlistable_count_;
+    if (options_.shard.has(path)) name_failed(path, error.what(), "Unlistable");
+  }
+
+  // --- reading
+  // -------------------------------------------------------------------------------------------------
+
+  void read_all() {
+    Extractor extractor(*source_.reader, source_.context);
+    while (auto candidates = candidates_.pop()) {
+      auto batch = std::make_unique<Batch>();
+      for (const Candidate& candidate : *candidates) {
+        if (stopped()) break;
+        extractor.extract(candidate, *batch);
+      }
+      if (!batches_.push(std::move(batch))) return;
+    }
+  }
+
+  // --- writing
+  // -------------------------------------------------------------------------------------------------
+
+  using Group = std::vector<std::unique_ptr<Batch>>;
+
+  void write_all() {
+    Group group;
+    size_t files = 0;
+    auto due = Steady::now() + kTransactionTime;
+    while (!batches_.finished()) {
+      auto batch = batches_.pop_until(std::min(due, progress_due_));
+      if (batch) {
+        files += (*batch)->outcomes.size() + (*batch)->unchanged.size();
+        group.push_back(std::move(*batch));
+      }
+      if (!group.empty() && (files >= kTransactionFiles || Steady::now() >= due || batches_.finished())) {
+        commit(group);
+        group.clear();
+        files = 0;
+      }
+      if (group.empty()) due = Steady::now() + kTransactionTime;
+      show_progress();
+    }
+  }
+
+  void commit(const Group& group) {
+    for (int attempt = 1;; ++attempt) {
+      try {
+        sql::Transaction transaction(*writing_);
+        for (const auto& batch : group) {
+          writer_->store(*batch, 0, batch->outcomes.size());
+          writer_->mark_seen(batch->unchanged, source_.context.scan_id);
+        }
+        transaction.commit();
+        break;
+      } catch (const base::TransientError& e) {
+        if (attempt >= kWriteAttempts || e.code() == "DiskFull") throw;
+        spdlog::warn("{}; trying again", e.what());
+        std::this_thread::sleep_for(std::chrono::milliseconds(50) * (1 << attempt));
+        reopen();
+      } catch (const base::Error& e) {
+        if (e.kind() == base::ErrorKind::kCorrupt) throw;
+        return commit_one_by_one(group);
+      }
+    }
+    for (const auto& batch : group) count(*batch);
+  }
+
+  // Something in the group cannot be stored: find out which file it is, and keep the rest.
+  void commit_one_by_one(const Group& group) {
+    for (const auto& batch : group) {
+      for (size_t i = 0; i < batch->outcomes.size(); ++i) {
+        try {
+          sql::Transaction transaction(*writing_);
+          writer_->store(*batch, i, i + 1);
+          transaction.commit();
+        } catch (const base::TransientError&) {
+          throw;
+        } catch (const base::Error& e) {
+          batch->outcomes[i].error = std::string("cannot be stored: ") + e.what();
+          batch->outcomes[i].code = "Database";
+        }
+      }
+      sql::Transaction transaction(*writing_);
+      writer_->mark_seen(batch->unchanged, source_.context.scan_id);
+      transaction.commit();
+      count(*batch);
+    }
+  }
+
+  // A lost connection is replaced; a busy SQLite file needs no new one.
+  void reopen() {
+    if (writing_->dialect() == sql::Dialect::kSqlite) return;
+    auto fresh = open_catalog(options_.database_url);
+    writer_ = std::make_unique<CatalogWriter>(
+        *fresh);  // before its connection goes: it owns statements of the old one
+    writing_ = std::move(fresh);
+  }
+
+  void count(const Batch& batch) {
+    for (const FileOutcome& file : batch.outcomes) {
+      ++(file.id == 0 ? counts_.files_added : counts_.files_changed);
+      count_type(file_type_name(file.type));
+      if (!file.error.empty()) name_failed(file.path, file.error, file.code);
+    }
+    for (const FileOutcome& file : batch.still_broken) name_failed(file.path, file.error, file.code);
+    for (const FileOutcome& file : batch.unstorable) name_failed(file.path, file.error, file.code);
+    counts_.files_unchanged += static_cast<int64_t>(batch.unchanged.size());
+    counts_.bytes_read += static_cast<int64_t>(batch.bytes_read);
+    counts_.requests += static_cast<int64_t>(batch.requests);
+    files_done_ += static_cast<int64_t>(batch.outcomes.size() + batch.unchanged.size());
+  }
+
+  void count_type(std::string_view type) {
+    ++(type == "image" ? images_ : type == "video" ? videos_ : type == "blend" ? blend_files_ : other_files_);
+  }
+
+  void name_failed(std::string_view path, std::string_view error, std::string_view code) {
+    ++errors_;
+    spdlog::warn("{}: {}", workloads::printable(path), workloads::printable(error));
+    result_.item_failed(path, error, code);
+  }
+
+  void show_progress() {
+    if (Steady::now() < progress_due_) return;
+    progress_due_ = Steady::now() + kProgressTime;
+    if (!options_.on_progress) return;
+    options_.on_progress({files_listed_, files_done_, bytes_listed_, errors_, expected_});
+  }
+
+  // --- after the walk
+  // ------------------------------------------------------------------------------------------
+
+  bool below_unlistable(std::string_view path) const {
+    for (const std::string& folder : unlistable_) {
+      if (path.starts_with(folder)) return true;
+    }
+    return false;
+  }
+
+  // Files of the catalogue that the listing did not have. Not those of folders that could not be listed.
+  void mark_vanished() {
+    if (unlistable_count_ > kUnlistableMax) {
+      spdlog::warn("{} folders could not be listed: vanished files are not looked for", unlistable_count_);
+      return;
+    }
+    auto query = writing_->prepare(
+        "SELECT id,file_path FROM files WHERE file_path>$1 AND file_path<$2 AND scan_id<$3 AND "
+        "status<>'missing' ORDER "
+        "BY file_path LIMIT 1000");
+    std::string after = range_.first;
+    for (;;) {
+      query->bind(1, after).bind(2, range_.end).bind(3, source_.context.scan_id);
+      std::vector<int64_t> gone;
+      size_t rows = 0;
+      while (query->step()) {
+        ++rows;
+        after = query->text(1);
+        if (!below_unlistable(after) && options_.shard.has(workloads::storage_bytes(after))) {
+          gone.push_back(query->int64(0));
+        }
+      }
+      if (rows == 0) return;
+      sql::Transaction transaction(*writing_);
+      writer_->mark_missing(gone, source_.context.scan_id);
+      transaction.commit();
+      counts_.files_missing += static_cast<int64_t>(gone.size());
+    }
+  }
+
+  void note_end(const std::string& status, const std::string& error) {
+    counts_.files_listed = files_listed_;
+    counts_.bytes_listed = bytes_listed_;
+    counts_.images = images_;
+    counts_.videos = videos_;
+    counts_.blend_files = blend_files_;
+    counts_.other_files = other_files_;
+    counts_.errors = errors_;
+    try {
+      finish_scan(*writing_, source_.context.scan_id, counts_, status, error, clock_.now_ms());
+    } catch (const base::Error& e) {
+      if (error.empty()) throw;
+      spdlog::warn("the end of the scan could not be noted: {}",
+                   e.what());  // the first error is the one to report
+    }
+  }
+
+  const ScanOptions& options_;
+  const base::Clock& clock_;
+  JobResult& result_;
+  OpenedSource source_;
+  PathRange range_;
+  std::unique_ptr<sql::Connection> reading_;  // of the listing thread
+  std::unique_ptr<sql::Connection> writing_;  // of the writer, and of the caller before and after it
+  std::unique_ptr<CatalogWriter> writer_;
+  KnownFiles known_;
+  workloads::BoundedQueue<std::vector<Candidate>> candidates_;
+  workloads::BoundedQueue<std::unique_ptr<Batch>> batches_;
+  FirstError error_;
+  std::atomic<bool> failed_ = false;
+  ScanCounts counts_;  // of the writer; the atomics below are of several threads
+  std::atomic<int64_t> files_listed_ = 0, bytes_listed_ = 0, files_done_ = 0, errors_ = 0;
+  std::atomic<int64_t> images_ = 0, videos_ = 0, blend_files_ = 0, other_files_ = 0;
+  int64_t expected_ = 0;
+  Steady::time_point progress_due_ = Steady::now();
+
+  // Of the listing thread.
+  std::vector<Candidate> asked_;
+  std::vector<std::string> paths_;  // of asked_, as in the database
+  std::vector<Candidate> chosen_;
+  std::vector<std::string> unlistable_;
+  size_t unlistable_count_ = 0;
+};
+
+void report(const ScanCounts& counts, JobResult& result) {
+  result.count("files_listed", counts.files_listed);
+  result.count("bytes_listed", counts.bytes_listed);
+  result.count("files_added", counts.files_added);
+  result.count("files_changed", counts.files_changed);
+  result.count("files_unchanged", counts.files_unchanged);
+  result.count("files_missing", counts.files_missing);
+  result.count("images", counts.images);
+  result.count("videos", counts.videos);
+  result.count("blend_files", counts.blend_files);
+  result.count("other_files", counts.other_files);
+  result.count("errors", counts.errors);
+  result.count("bytes_read", counts.bytes_read);
+  result.count("requests", counts.requests);
+}
+
+}  // namespace
+
+ScanCounts run_scan(const ScanOptions& options, const base::Clock& clock, JobResult& result) {
+  result.detail("source", base::json::string(workloads::storage_text(options.source)));
+  result.detail("database", base::json::string(sql::without_password(options.database_url)));
+  if (!options.shard.whole()) {
+    result.detail("shard", {{"index", options.shard.index}, {"count", options.shard.count}});
+  }
+  Scan scan(options, clock, result);
+  try {
+    scan.run();
+  } catch (...) {
+    report(scan.counts(), result);
+    throw;
+  }
+  report(scan.counts(), result);
+  return scan.counts();
+}
+
+}  // namespace millrace::scan
