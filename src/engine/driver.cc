@@ -1,0 +1,164 @@
+#include "engine/driver.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+
+#include "base/error.h"
+
+namespace millrace::engine {
+namespace {
+
+constexpr size_t kGroupMax = 4096;     // commands in one commit
+constexpr size_t kQueueMax = 200'000;  // commands waiting; more are refused
+constexpr auto kRetryDisk = std::chrono::milliseconds(500);
+
+bool is_report(const Command& command) {
+  return std::holds_alternative<AttemptStarted>(command) ||
+         std::holds_alternative<AttemptFinished>(command) || std::holds_alternative<HostUp>(command);
+}
+
+}  // namespace
+
+Driver::Driver(Config config, Store& store, const base::Clock& clock)
+    : config_(std::move(config)), store_(store), clock_(clock), host_(HostUp{}) {
+  config_.id_seed = store_.id_seed();
+  reload();
+}
+
+Driver::~Driver() { stop(); }
+
+void Driver::reload() {
+  engine_ = std::make_unique<Engine>(config_);
+  store_.load(*engine_);
+}
+
+void Driver::start(Performer& performer) {
+  performer_ = &performer;
+  thread_ = std::thread([this] { run(); });
+}
+
+void Driver::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Driver::push(Item item) {
+  std::unique_lock lock(mutex_);
+  bool over = stopping_ || (queue_.size() >= kQueueMax && !is_report(item.command));
+  if (!over) {
+    queue_.push_back(std::move(item));
+    bool first = queue_.size() == 1;
+    lock.unlock();
+    if (first) wake_.notify_one();
+    return;
+  }
+  bool stopping = stopping_;
+  lock.unlock();
+  if (item.reply)
+    item.reply(stopping
+                   ? Refusal{503, "ServerException", "Millrace is stopping; try again when it is back."}
+                   : Refusal{429, "TooManyRequestsException", "Too many requests are waiting; try again."});
+}
+
+void Driver::post(ApiCommand command, Reply reply) { push({std::move(command), std::move(reply), nullptr}); }
+void Driver::report(Command command) { push({std::move(command), nullptr, nullptr}); }
+void Driver::read(Read read) { push({Tick{}, nullptr, std::move(read)}); }
+
+void Driver::run() {
+  std::vector<Item> group;
+  for (;;) {
+    bool stopping;
+    {
+      std::unique_lock lock(mutex_);
+      TimeMs deadline = engine_->next_deadline();
+      auto ready = [this] { return stopping_ || !queue_.empty(); };
+      if (deadline == 0) {
+        wake_.wait(lock, ready);
+      } else {
+        wake_.wait_for(lock, std::chrono::milliseconds(std::max<int64_t>(0, deadline - clock_.now_ms())),
+                       ready);
+      }
+      stopping = stopping_;
+      if (queue_.size() <= kGroupMax) {
+        group.swap(queue_);
+      } else {
+        auto end = queue_.begin() + kGroupMax;
+        group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+        queue_.erase(queue_.begin(), end);
+        stopping = false;
+      }
+    }
+    run_group(group);
+    group.clear();
+    if (stopping) return;
+  }
+}
+
+void Driver::run_group(std::vector<Item>& group) {
+  TimeMs now = clock_.now_ms();
+  if (disk_full_) {
+    // Nothing is applied before the disk takes writes again, so that nothing has to be taken back.
+    try {
+      store_.probe();
+      disk_full_ = false;
+      spdlog::info("the data folder takes writes again");
+    } catch (const base::Error& error) {
+      return refuse_group(group, error.what());
+    }
+  }
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(group.size() + 1);
+  for (Item& item : group) {
+    if (std::holds_alternative<HostUp>(item.command)) host_ = item.command;
+    outcomes.push_back(item.read ? Outcome{} : engine_->apply(item.command, now));
+  }
+  if (engine_->next_deadline() != 0 && engine_->next_deadline() <= now)
+    outcomes.push_back(engine_->apply(Tick{}, now));
+  Changes changes = engine_->take_changes();
+  if (!changes.empty()) {
+    try {
+      store_.commit(changes, *engine_);
+    } catch (const base::Error& error) {
+      spdlog::error(
+          "cannot write the engine's state: {}. Requests that change something are refused until it can.",
+          error.what());
+      disk_full_ = true;
+      // The engine is ahead of the disk: go back to what is durable.
+      reload();
+      group.push_back({host_, nullptr, nullptr});
+      return refuse_group(group, error.what());
+    }
+  }
+  engine_->forget_finished();
+  std::vector<Effect> effects;
+  for (Outcome& outcome : outcomes)
+    effects.insert(effects.end(), std::make_move_iterator(outcome.effects.begin()),
+                   std::make_move_iterator(outcome.effects.end()));
+  if (!effects.empty()) performer_->perform(std::move(effects));
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (group[i].reply) group[i].reply(std::move(outcomes[i].reply));
+    if (group[i].read) group[i].read(*engine_, store_);
+  }
+}
+
+void Driver::refuse_group(std::vector<Item>& group, const std::string& why) {
+  std::vector<Item> again;
+  for (Item& item : group) {
+    if (item.reply)
+      item.reply(
+          Refusal{500, "ServerException", "Nothing was changed: the state cannot be written (" + why + ")."});
+    if (item.read) item.read(*engine_, store_);
+    if (is_report(item.command)) again.push_back(std::move(item));
+  }
+  if (again.empty()) return;
+  std::unique_lock lock(mutex_);
+  queue_.insert(queue_.begin(), std::make_move_iterator(again.begin()), std::make_move_iterator(again.end()));
+  wake_.wait_for(lock, kRetryDisk, [this] { return stopping_; });
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,78 @@
+// Runs an engine: one thread that owns it, drains commands in groups, commits each group once, and only then
+// releases replies and effects.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/time.h"
+#include "engine/engine.h"
+#include "engine/store.h"
+
+namespace millrace::engine {
+
+// Does what the engine decided.
+class Performer {
+ public:
+  virtual ~Performer() = default;
+  // Called in the engine's thread after the commit; must not block.
+  virtual void perform(std::vector<Effect> effects) = 0;
+};
+
+class Driver {
+ public:
+  using Reply = std::function<void(std::variant<json::object, Refusal>)>;
+  using Read = std::function<void(const Engine& engine, Store& store)>;
+
+  // Loads the engine's state from `store`. All arguments outlive the driver.
+  Driver(Config config, Store& store, const base::Clock& clock);
+  ~Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  // The state as it was loaded; only before start().
+  const Engine& engine() const { return *engine_; }
+  // From now on commands are applied. `performer` outlives the driver.
+  void start(Performer& performer);
+  // Applies what is queued, commits, and ends the thread. Later commands are refused.
+  void stop();
+
+  // Thread-safe, never blocks on the disk. `reply` is called in the engine's thread, after the commit.
+  void post(ApiCommand command, Reply reply);
+  // A report of the executor. It is applied even when the disk is full: again and again until it is durable.
+  void report(Command command);
+  // Runs `read` in the engine's thread, between two groups: it sees only what is durable.
+  void read(Read read);
+
+ private:
+  struct Item {
+    Command command;
+    Reply reply;  // API commands
+    Read read;    // reads
+  };
+  void push(Item item);
+  void run();
+  void run_group(std::vector<Item>& group);
+  void refuse_group(std::vector<Item>& group, const std::string& why);
+  void reload();
+
+  Config config_;
+  Store& store_;
+  const base::Clock& clock_;
+  Performer* performer_ = nullptr;
+  std::unique_ptr<Engine> engine_;
+  Command host_;            // the last HostUp, for reload()
+  bool disk_full_ = false;  // the last commit failed
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Item> queue_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace millrace::engine

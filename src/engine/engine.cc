@@ -1,0 +1,197 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "engine/reject.h"
+#include "engine/submission.h"
+
+namespace millrace::engine {
+namespace {
+
+// "arn:…:job-queue/NAME" -> "NAME"; text that is no ARN is a name already. An ARN of another kind of resource
+// gives an empty name, which nothing has.
+std::string_view name_of(std::string_view name_or_arn, std::string_view kind) {
+  if (name_or_arn.substr(0, 4) != "arn:") return name_or_arn;
+  size_t slash = name_or_arn.find('/');
+  if (slash == std::string_view::npos) return {};
+  size_t at = name_or_arn.rfind(':', slash);
+  if (name_or_arn.substr(at + 1, slash - at - 1) != kind) return {};
+  return name_or_arn.substr(slash + 1);
+}
+
+}  // namespace
+
+Engine::Engine(Config config) : config_(std::move(config)), ids_(config_.id_seed) {}
+Engine::~Engine() = default;
+
+Outcome Engine::apply(const Command& command, TimeMs now) {
+  Outcome outcome;
+  try {
+    if (const auto* api = std::get_if<ApiCommand>(&command)) outcome.reply = apply_api(*api, now);
+    if (const auto* host = std::get_if<HostUp>(&command)) host_up(*host, now);
+    if (const auto* started = std::get_if<AttemptStarted>(&command)) attempt_started(*started);
+    if (const auto* finished = std::get_if<AttemptFinished>(&command)) attempt_finished(*finished, now);
+    if (std::holds_alternative<Tick>(command)) tick(now);
+  } catch (const aws::ApiError& error) {
+    outcome.reply = Refusal{error.status, error.code(), error.what()};
+  } catch (const std::exception& error) {
+    outcome.reply = Refusal{500, "ServerException", std::string("Internal error: ") + error.what()};
+  }
+  if (schedule_needed_) schedule(now);
+  outcome.effects = std::move(effects_);
+  effects_.clear();
+  return outcome;
+}
+
+json::object Engine::apply_api(const ApiCommand& command, TimeMs now) {
+  const json::object& input = command.input;
+  switch (command.operation) {
+    case ApiOperation::kRegisterJobDefinition:
+      return register_job_definition(input);
+    case ApiOperation::kDeregisterJobDefinition:
+      return deregister_job_definition(input);
+    case ApiOperation::kCreateComputeEnvironment:
+      return create_compute_environment(input, command.uuid);
+    case ApiOperation::kUpdateComputeEnvironment:
+      return update_compute_environment(input);
+    case ApiOperation::kDeleteComputeEnvironment:
+      return delete_compute_environment(input);
+    case ApiOperation::kCreateJobQueue:
+      return create_job_queue(input);
+    case ApiOperation::kUpdateJobQueue:
+      return update_job_queue(input);
+    case ApiOperation::kDeleteJobQueue:
+      return delete_job_queue(input, now);
+    case ApiOperation::kSubmitJob:
+      return submit_job(input, now);
+    case ApiOperation::kCancelJob:
+      return stop_job(input, false, now);
+    case ApiOperation::kTerminateJob:
+      return stop_job(input, true, now);
+    case ApiOperation::kTagResource:
+      return change_tags(input, false);
+    case ApiOperation::kUntagResource:
+      return change_tags(input, true);
+  }
+  return {};
+}
+
+Changes Engine::take_changes() {
+  for (Job* job : changes_.jobs) job->changed = false;
+  Changes out = std::move(changes_);
+  changes_ = {};
+  return out;
+}
+
+void Engine::forget_finished() {
+  for (JobSeq seq : finished_) jobs_.erase(seq);
+  finished_.clear();
+}
+
+TimeMs Engine::next_deadline() const { return deadlines_.empty() ? 0 : deadlines_.begin()->first; }
+
+void Engine::mark(Job& job) {
+  if (job.changed) return;
+  job.changed = true;
+  changes_.jobs.push_back(&job);
+}
+
+// ---- restart
+// -------------------------------------------------------------------------------------------------------
+
+void Engine::restore(std::unique_ptr<JobDefinition> definition) {
+  last_number_ = std::max(last_number_, definition->number);
+  definitions_by_name_[definition->name][definition->revision] = definition.get();
+  int64_t number = definition->number;
+  definitions_[number] = std::move(definition);
+}
+
+void Engine::restore(std::unique_ptr<ComputeEnvironment> environment) {
+  last_number_ = std::max(last_number_, environment->number);
+  std::string name = environment->name;
+  environments_[name] = std::move(environment);
+}
+
+void Engine::restore(std::unique_ptr<JobQueue> queue) {
+  last_number_ = std::max(last_number_, queue->number);
+  if (!queue->deleted) queues_by_name_[queue->name] = queue.get();
+  int64_t number = queue->number;
+  queues_[number] = std::move(queue);
+  sort_queues();
+}
+
+void Engine::restore(std::unique_ptr<Job> restored) {
+  Job& job = *restored;
+  jobs_[job.seq] = std::move(restored);
+  job.stored = true;
+  job.queue->jobs[static_cast<size_t>(job.status)][job.seq] = &job;
+  if (job.current) {
+    attempts_[job.current->token] = &job;
+    std::string_view cluster = job.current->cluster;  // AWSBatch-NAME-UUID
+    ComputeEnvironment* environment = nullptr;
+    if (cluster.size() > 46) environment = find_environment(cluster.substr(9, cluster.size() - 46));
+    take_room(job, environment);
+    EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
+    if (effective.timeout_s && job.current->started_at > 0)
+      deadlines_.emplace(job.current->started_at + *effective.timeout_s * 1000, job.current->token);
+  }
+}
+
+void Engine::restore_counters(JobSeq last_job, uint64_t last_token) {
+  last_job_ = last_job;
+  last_token_ = last_token;
+}
+
+std::vector<uint64_t> Engine::believed_attempts() const {
+  std::vector<uint64_t> tokens;
+  tokens.reserve(attempts_.size());
+  for (const auto& [token, job] : attempts_) tokens.push_back(token);
+  return tokens;
+}
+
+// ---- reads
+// ---------------------------------------------------------------------------------------------------------
+
+const Job* Engine::find_job(JobSeq seq) const {
+  auto it = jobs_.find(seq);
+  return it == jobs_.end() ? nullptr : it->second.get();
+}
+
+JobQueue* Engine::find_queue(std::string_view name_or_arn) const {
+  auto it = queues_by_name_.find(name_of(name_or_arn, "job-queue"));
+  return it == queues_by_name_.end() ? nullptr : it->second;
+}
+
+ComputeEnvironment* Engine::find_environment(std::string_view name_or_arn) const {
+  auto it = environments_.find(name_of(name_or_arn, "compute-environment"));
+  return it == environments_.end() ? nullptr : it->second.get();
+}
+
+const JobDefinition* Engine::find_definition(std::string_view name_or_arn) const {
+  std::string_view name = name_of(name_or_arn, "job-definition");
+  size_t colon = name.find(':');
+  auto it = definitions_by_name_.find(name.substr(0, colon));
+  if (it == definitions_by_name_.end()) return nullptr;
+  if (colon == std::string_view::npos) {
+    for (auto revision = it->second.rbegin(); revision != it->second.rend(); ++revision)
+      if (revision->second->active) return revision->second;
+    return nullptr;
+  }
+  auto number = base::parse_number<int64_t>(name.substr(colon + 1));
+  if (!number) return nullptr;
+  auto revision = it->second.find(*number);
+  return revision == it->second.end() ? nullptr : revision->second;
+}
+
+const JobDefinition* Engine::definition(int64_t number) const {
+  auto it = definitions_.find(number);
+  return it == definitions_.end() ? nullptr : it->second.get();
+}
+
+JobQueue* Engine::queue(int64_t number) const {
+  auto it = queues_.find(number);
+  return it == queues_.end() ? nullptr : it->second.get();
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,155 @@
+// The batch engine: every decision about jobs, queues and compute environments, and nothing else. No clock,
+// no thread, no randomness, no I/O: the same commands at the same times give the same outcomes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/command.h"
+#include "engine/compute_environment.h"
+#include "engine/config.h"
+#include "engine/job.h"
+#include "engine/job_definition.h"
+#include "engine/job_id.h"
+#include "engine/job_queue.h"
+
+namespace millrace::engine {
+
+// What changed since the last take_changes(): the rows to write. Each thing is named once however often it
+// changed; its present state is what counts.
+struct Changes {
+  std::vector<Job*> jobs;
+  std::vector<const JobDefinition*> definitions;
+  std::vector<const ComputeEnvironment*> environments;
+  std::vector<const JobQueue*> queues;
+  std::vector<int64_t> deleted_environments;
+  bool empty() const {
+    return jobs.empty() && definitions.empty() && environments.empty() && queues.empty() &&
+           deleted_environments.empty();
+  }
+};
+
+// Not thread-safe: one thread owns it.
+class Engine {
+ public:
+  explicit Engine(Config config);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Decides. Throws nothing. The caller makes take_changes() durable before it sends the reply and performs
+  // the effects; several commands may share one commit.
+  Outcome apply(const Command& command, TimeMs now);
+  Changes take_changes();
+  // Drops finished jobs from memory, once they are durable.
+  void forget_finished();
+  // When Tick should come at the latest; 0: no need.
+  TimeMs next_deadline() const;
+
+  // ---- restart: definitions, environments and queues first, then live jobs, in any order within each
+  // --------------
+  void restore(std::unique_ptr<JobDefinition> definition);
+  void restore(std::unique_ptr<ComputeEnvironment> environment);
+  void restore(std::unique_ptr<JobQueue> queue);
+  void restore(std::unique_ptr<Job> job);
+  // The highest numbers that were ever used, so that none is used again.
+  void restore_counters(JobSeq last_job, uint64_t last_token);
+  // Tokens of the attempts that should be running.
+  std::vector<uint64_t> believed_attempts() const;
+  std::pair<JobSeq, uint64_t> counters() const { return {last_job_, last_token_}; }
+
+  // ---- reads
+  // ------------------------------------------------------------------------------------------------------
+  const Config& config() const { return config_; }
+  const JobIds& ids() const { return ids_; }
+  const Job* find_job(JobSeq seq) const;
+  // By name or ARN; null when there is none (deleted queues are not found).
+  JobQueue* find_queue(std::string_view name_or_arn) const;
+  ComputeEnvironment* find_environment(std::string_view name_or_arn) const;
+  // name (newest ACTIVE revision), name:revision, ARN with or without revision.
+  const JobDefinition* find_definition(std::string_view name_or_arn) const;
+  const JobDefinition* definition(int64_t number) const;
+  JobQueue* queue(int64_t number) const;  // deleted ones too
+  const std::map<std::string, std::map<int64_t, JobDefinition*>, std::less<>>& definitions() const {
+    return definitions_by_name_;
+  }
+  const std::map<std::string, std::unique_ptr<ComputeEnvironment>, std::less<>>& environments() const {
+    return environments_;
+  }
+  const std::map<std::string, JobQueue*, std::less<>>& queues() const { return queues_by_name_; }
+  // Why a RUNNABLE job is not running yet, with numbers.
+  std::string why_waiting(const Job& job) const;
+
+ private:
+  struct Host {
+    std::string instance;  // empty: none
+    int64_t vcpus_milli = 0, memory_mib = 0, gpus = 0;
+    int64_t used_milli = 0, used_mib = 0, used_gpus = 0;
+    int64_t attempts = 0;
+  };
+
+  json::object apply_api(const ApiCommand& command, TimeMs now);
+  json::object register_job_definition(const json::object& input);
+  json::object deregister_job_definition(const json::object& input);
+  json::object create_compute_environment(const json::object& input, const std::string& uuid);
+  json::object update_compute_environment(const json::object& input);
+  json::object delete_compute_environment(const json::object& input);
+  json::object create_job_queue(const json::object& input);
+  json::object update_job_queue(const json::object& input);
+  json::object delete_job_queue(const json::object& input, TimeMs now);
+  json::object submit_job(const json::object& input, TimeMs now);
+  json::object stop_job(const json::object& input, bool terminate, TimeMs now);
+  json::object change_tags(const json::object& input, bool remove);
+
+  void host_up(const HostUp& host, TimeMs now);
+  void attempt_started(const AttemptStarted& report);
+  void attempt_finished(const AttemptFinished& report, TimeMs now);
+  void tick(TimeMs now);
+
+  void set_environment_order(JobQueue& queue, const json::array& order) const;
+  void sort_queues();
+  void set_status(Job& job, JobStatus status);
+  void finish(Job& job, JobStatus status, std::string reason, TimeMs now);
+  void cancel_waiting(Job& job, const std::string& reason, bool terminate, TimeMs now);
+  void stop_attempt(Job& job);
+  void end_deletion(JobQueue& queue);
+  void mark(Job& job);
+
+  // scheduler.cc
+  void schedule(TimeMs now);
+  bool fits_host(const Job& job) const;
+  ComputeEnvironment* place(const Job& job) const;
+  void start(Job& job, ComputeEnvironment& environment, TimeMs now);
+  StartAttempt start_effect(const Job& job) const;
+  void take_room(Job& job, ComputeEnvironment* environment);
+  void give_room_back(Job& job);
+
+  Config config_;
+  JobIds ids_;
+  JobSeq last_job_ = 0;
+  uint64_t last_token_ = 0;
+  int64_t last_number_ = 0;  // of definitions, environments and queues
+
+  std::map<int64_t, std::unique_ptr<JobDefinition>> definitions_;
+  std::map<std::string, std::map<int64_t, JobDefinition*>, std::less<>> definitions_by_name_;
+  std::map<std::string, std::unique_ptr<ComputeEnvironment>, std::less<>> environments_;
+  std::map<int64_t, std::unique_ptr<JobQueue>> queues_;  // deleted ones too: finished jobs name them
+  std::map<std::string, JobQueue*, std::less<>> queues_by_name_;
+  std::vector<JobQueue*> queues_by_priority_;
+  std::unordered_map<JobSeq, std::unique_ptr<Job>> jobs_;  // live ones, and finished ones until forgotten
+  std::unordered_map<uint64_t, Job*> attempts_;            // by token
+  std::multimap<TimeMs, uint64_t> deadlines_;              // of attempts with a timeout
+  Host host_;
+  bool schedule_needed_ = false;
+
+  Changes changes_;
+  std::vector<JobSeq> finished_;
+  std::vector<Effect> effects_;
+};
+
+}  // namespace millrace::engine

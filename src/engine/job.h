@@ -1,0 +1,64 @@
+// One submitted job and its attempts.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/time.h"
+#include "engine/job_id.h"
+#include "engine/resources.h"
+#include "engine/status.h"
+
+namespace millrace::engine {
+
+using base::TimeMs;
+
+struct JobDefinition;
+struct JobQueue;
+struct ComputeEnvironment;
+
+// A finished attempt, or the one under way.
+struct Attempt {
+  uint64_t token = 0;     // the fencing number: rises for ever, never used twice
+  std::string cluster;    // ECS cluster of the compute environment it was placed in: "AWSBatch-name-uuid"
+  std::string instance;   // the host, "i-…"
+  TimeMs started_at = 0;  // 0: no process was ever there
+  TimeMs stopped_at = 0;
+  std::optional<int> exit_code;
+  std::string reason;         // the container's
+  std::string status_reason;  // the attempt's
+};
+
+// A million of these wait in memory at once, so what is rarely there is behind a pointer and what the
+// submission said stays one piece of JSON text.
+struct Job {
+  JobSeq seq = 0;
+  JobStatus status = JobStatus::kSubmitted;
+  bool cancelled = false;   // CancelJob took effect
+  bool terminated = false;  // TerminateJob was accepted
+  bool timed_out = false;
+  JobQueue* queue = nullptr;
+  const JobDefinition* definition = nullptr;
+  int32_t vcpus_milli = 0;
+  int32_t gpus = 0;
+  int64_t memory_mib = 0;
+  TimeMs created_at = 0;
+  TimeMs started_at = 0;
+  TimeMs stopped_at = 0;
+  std::string name;
+  std::string submission;     // the SubmitJob request without names and tags, JSON text
+  std::string status_reason;  // of the last attempt, or the caller's reason
+  std::string stop_reason;    // what a terminated job will say
+  std::unique_ptr<json::object> tags;
+  std::unique_ptr<Attempt> current;      // STARTING or RUNNING
+  ComputeEnvironment* placed = nullptr;  // where `current` takes its room
+  std::vector<Attempt> attempts;         // finished ones
+  bool changed = false;                  // named in Changes already
+  bool stored = false;                   // has a row
+};
+
+}  // namespace millrace::engine

@@ -1,0 +1,212 @@
+// Engine commands on jobs: submit, cancel, terminate; and what becomes of their attempts.
+#include <fmt/format.h>
+
+#include "engine/engine.h"
+#include "engine/reasons.h"
+#include "engine/reject.h"
+#include "engine/retry.h"
+#include "engine/submission.h"
+#include "engine/tags.h"
+
+namespace millrace::engine {
+namespace {
+
+constexpr size_t kSubmissionBytesMax = 30 * 1024;
+constexpr size_t kReasonMax = 1024;
+constexpr int64_t kStopGraceMs = 30'000;  // SIGTERM to SIGKILL (ECS stopTimeout)
+
+}  // namespace
+
+json::object Engine::submit_job(const json::object& input, TimeMs now) {
+  auto name = base::find_string(input, "jobName").value_or("");
+  auto queue_name = base::find_string(input, "jobQueue").value_or("");
+  auto definition_name = base::find_string(input, "jobDefinition").value_or("");
+  if (!is_job_name(name))
+    throw Reject(
+        "Job name should match valid pattern: up to 128 letters (uppercase and lowercase), numbers, hyphens, "
+        "and underscores, the first character alphanumeric.");
+  JobQueue* queue = find_queue(queue_name);
+  if (!queue) throw Reject(fmt::format("JobQueue {} not found.", queue_name));
+  if (!queue->enabled || queue->deleting)
+    throw Reject(fmt::format("JobQueue {} is not in ENABLED state.", queue_name));
+  const JobDefinition* definition = find_definition(definition_name);
+  if (!definition || !definition->active)
+    throw Reject(
+        fmt::format("JobDefinition name {} does not exist or is not in ACTIVE status", definition_name));
+  bool fargate_queue = queue->environments.front()->fargate();
+  if (definition->fargate() != fargate_queue)
+    throw Reject(
+        fmt::format("Job Queue is attached to Compute Environment that can not run Jobs with capability {}.",
+                    definition->fargate() ? "FARGATE" : "EC2"));
+  if (base::find(input, "shareIdentifier") || base::find(input, "schedulingPriorityOverride"))
+    throw Reject(
+        "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share "
+        "scheduling policy.");
+  for (const char* later : {"arrayProperties", "dependsOn", "nodeOverrides", "ecsPropertiesOverride",
+                            "eksPropertiesOverride", "consumableResourcePropertiesOverride"})
+    if (const json::value* value = base::find(input, later)) {
+      bool empty = (value->is_array() && value->get_array().empty()) ||
+                   (value->is_object() && value->get_object().empty());
+      if (!empty) throw Reject(fmt::format("{} is not supported by this version of Millrace.", later));
+    }
+
+  json::object kept;
+  for (const json::object::value_type& member : input)
+    if (member.key() != "jobName" && member.key() != "jobQueue" && member.key() != "jobDefinition" &&
+        member.key() != "tags")
+      kept.insert(member);
+  EffectiveJob effective = merge(*definition, kept);
+
+  auto job = std::make_unique<Job>();
+  job->submission = json::serialize(kept);
+  if (job->submission.size() > kSubmissionBytesMax)
+    throw Reject("The size of the SubmitJob request must be at most 30 KiB.");
+  if (const json::object* tags = base::find_object(input, "tags"); tags && !tags->empty()) {
+    job->tags = std::make_unique<json::object>();
+    merge_tags(*job->tags, *tags);
+  }
+  job->seq = ++last_job_;
+  job->name = name;
+  job->queue = queue;
+  job->definition = definition;
+  job->created_at = now;
+  job->vcpus_milli = static_cast<int32_t>(effective.resources.vcpus_milli);
+  job->memory_mib = effective.resources.memory_mib;
+  job->gpus = static_cast<int32_t>(effective.resources.gpus);
+
+  Job& made = *job;
+  jobs_[made.seq] = std::move(job);
+  queue->jobs[static_cast<size_t>(made.status)][made.seq] = &made;
+  set_status(made, JobStatus::kRunnable);
+  std::string id = ids_.to_uuid(made.seq);
+  json::object out;
+  out["jobArn"] = config_.arn("job/" + id);
+  out["jobName"] = made.name;
+  out["jobId"] = id;
+  return out;
+}
+
+json::object Engine::stop_job(const json::object& input, bool terminate, TimeMs now) {
+  auto id = base::find_string(input, "jobId").value_or("");
+  auto reason = base::find_string(input, "reason").value_or("");
+  if (id.empty()) throw Reject("jobId cannot be empty.");
+  if (reason.empty()) throw Reject("reason cannot be empty.");
+  if (reason.size() > kReasonMax) throw Reject("reason must be at most 1024 characters long.");
+  auto seq = ids_.from_uuid(id);
+  auto it = seq ? jobs_.find(*seq) : jobs_.end();
+  if (it == jobs_.end() || is_finished(it->second->status))
+    return {};  // as AWS: no error for what is not there
+  cancel_waiting(*it->second, std::string(reason), terminate, now);
+  return {};
+}
+
+// Ends a job that has no attempt under way; one that has is stopped when `terminate`, else left alone.
+void Engine::cancel_waiting(Job& job, const std::string& reason, bool terminate, TimeMs now) {
+  if (job.current) {
+    if (!terminate || job.terminated) return;
+    job.terminated = true;
+    job.stop_reason = reason;
+    mark(job);
+    stop_attempt(job);
+    return;
+  }
+  (terminate ? job.terminated : job.cancelled) = true;
+  finish(job, JobStatus::kFailed, reason, now);
+}
+
+void Engine::stop_attempt(Job& job) { effects_.push_back(StopAttempt{job.current->token, kStopGraceMs}); }
+
+void Engine::set_status(Job& job, JobStatus status) {
+  auto& from = job.queue->jobs[static_cast<size_t>(job.status)];
+  auto& to = job.queue->jobs[static_cast<size_t>(status)];
+  auto node = from.extract(job.seq);
+  job.status = status;
+  if (!is_finished(status)) {
+    // Jobs come in the order of their numbers nearly always, so the end is the right hint.
+    to.insert(to.end(), std::move(node));
+  }
+  if (status == JobStatus::kRunnable) schedule_needed_ = true;
+  mark(job);
+}
+
+void Engine::finish(Job& job, JobStatus status, std::string reason, TimeMs now) {
+  job.status_reason = std::move(reason);
+  if (job.stopped_at == 0) job.stopped_at = now;
+  set_status(job, status);
+  finished_.push_back(job.seq);
+  end_deletion(*job.queue);
+}
+
+// ---- attempts
+// ----------------------------------------------------------------------------------------------------------
+
+void Engine::attempt_started(const AttemptStarted& report) {
+  auto it = attempts_.find(report.token);
+  if (it == attempts_.end()) return;  // a stale report
+  Job& job = *it->second;
+  if (job.status != JobStatus::kStarting) return;
+  job.current->started_at = report.at;
+  job.started_at = report.at;
+  job.stopped_at = 0;
+  set_status(job, JobStatus::kRunning);
+  EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
+  if (effective.timeout_s) deadlines_.emplace(report.at + *effective.timeout_s * 1000, report.token);
+}
+
+void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
+  auto it = attempts_.find(report.token);
+  effects_.push_back(AcknowledgeAttempt{report.token});
+  if (it == attempts_.end()) return;  // reported twice, or an attempt of another time
+  Job& job = *it->second;
+  if (report.never_received) {
+    effects_.back() = start_effect(job);
+    return;
+  }
+  attempts_.erase(it);
+  give_room_back(job);
+  schedule_needed_ = true;
+
+  Attempt attempt = std::move(*job.current);
+  job.current.reset();
+  if (report.started_at > 0) attempt.started_at = report.started_at;
+  attempt.stopped_at = report.stopped_at > 0 ? report.stopped_at : now;
+  attempt.exit_code = report.exit_code;
+  attempt.reason = report.reason;
+  if (report.host_lost) {
+    attempt.status_reason = fmt::format(reasons::kHostLostFormat, attempt.instance);
+  } else {
+    attempt.status_reason = report.started ? reasons::kExited : reasons::kFailedToStart;
+  }
+  if (job.timed_out) attempt.status_reason = reasons::kTimeout;
+  if (job.terminated) attempt.status_reason = job.stop_reason;
+  job.started_at = attempt.started_at;
+  job.stopped_at = attempt.stopped_at;
+  job.status_reason = attempt.status_reason;
+  job.attempts.push_back(attempt);
+
+  bool succeeded = report.exit_code == 0 && !job.terminated && !job.timed_out;
+  if (succeeded) return finish(job, JobStatus::kSucceeded, attempt.status_reason, now);
+  bool again = false;
+  if (!job.terminated && !job.timed_out) {
+    EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
+    again = retries(effective.retry_strategy ? &*effective.retry_strategy : nullptr,
+                    static_cast<int>(job.attempts.size()),
+                    {attempt.exit_code, attempt.reason, attempt.status_reason});
+  }
+  if (!again) return finish(job, JobStatus::kFailed, attempt.status_reason, now);
+  set_status(job, JobStatus::kRunnable);
+}
+
+void Engine::tick(TimeMs now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    uint64_t token = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    auto it = attempts_.find(token);
+    if (it == attempts_.end() || it->second->timed_out || it->second->terminated) continue;
+    it->second->timed_out = true;
+    mark(*it->second);
+    stop_attempt(*it->second);
+  }
+}
+
+}  // namespace millrace::engine

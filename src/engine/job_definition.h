@@ -1,0 +1,35 @@
+// Job definitions: immutable, numbered revisions of what to run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/json.h"
+#include "engine/config.h"
+#include "engine/resources.h"
+
+namespace millrace::engine {
+
+struct JobDefinition {
+  int64_t number = 0;  // unique for ever, for the store
+  std::string name;
+  int64_t revision = 1;
+  bool active = true;
+  json::object body;  // as DescribeJobDefinitions shows it, without name, arn, revision, status and tags
+  json::object tags;
+
+  bool fargate() const;
+  const json::object& container() const { return body.at("containerProperties").as_object(); }
+  std::string arn(const Config& config) const {
+    return config.arn("job-definition/" + name + ":" + std::to_string(revision));
+  }
+};
+
+// Checks a RegisterJobDefinition request and brings it into the form that is stored and shown. Throws Reject
+// with AWS's sentence. Number and revision are the caller's to set.
+JobDefinition make_job_definition(const json::object& input);
+
+// One entry of DescribeJobDefinitions.
+json::object describe(const JobDefinition& definition, const Config& config);
+
+}  // namespace millrace::engine

@@ -1,0 +1,320 @@
+#include "engine/queries.h"
+
+#include <algorithm>
+#include <queue>
+
+#include "base/hash.h"
+#include "base/strings.h"
+#include "engine/reject.h"
+#include "engine/views.h"
+
+namespace millrace::engine {
+namespace {
+
+constexpr size_t kDescribeJobsMax = 100;
+constexpr int64_t kPageMax = 100;
+constexpr int64_t kListMax = 1000;
+constexpr size_t kScanMax = 20'000;
+
+std::string text(const json::object& input, std::string_view name) {
+  return std::string(base::find_string(input, name).value_or(""));
+}
+
+// Tokens carry the key of the last entry of a page, in base64 so that nobody builds on them.
+std::string make_token(std::string_view key) { return base::base64(key); }
+
+std::string read_token(const json::object& input) {
+  std::string token = text(input, "nextToken");
+  auto key = base::unbase64(token);
+  if (!key || (!token.empty() && key->empty())) throw Reject("The specified nextToken is not valid.");
+  return *key;
+}
+
+int64_t page_size(const json::object& input, int64_t max) {
+  auto wanted = base::find_int(input, "maxResults");
+  if (!wanted) return max;
+  if (*wanted < 1) throw Reject("maxResults must be at least 1.");
+  return std::min(*wanted, max);
+}
+
+// ---- ListJobs
+// ------------------------------------------------------------------------------------------------------
+
+struct Filter {
+  std::string name;
+  std::vector<std::string> values;
+
+  // "PREFIX*" or the whole.
+  static bool matches(std::string_view pattern, std::string_view value) {
+    if (!pattern.empty() && pattern.back() == '*')
+      return value.substr(0, pattern.size() - 1) == pattern.substr(0, pattern.size() - 1);
+    return pattern == value;
+  }
+
+  bool accepts(const Job& job, const Config& config) const {
+    for (const std::string& value : values) {
+      if (name == "JOB_NAME" && matches(base::to_lower(value), base::to_lower(job.name))) return true;
+      if (name == "JOB_DEFINITION" &&
+          (matches(value, job.definition->name) || value == job.definition->arn(config) ||
+           value == job.definition->name + ":" + std::to_string(job.definition->revision)))
+        return true;
+      if (name == "BEFORE_CREATED_AT" && job.created_at < number(value)) return true;
+      if (name == "AFTER_CREATED_AT" && job.created_at > number(value)) return true;
+    }
+    return false;
+  }
+
+  static int64_t number(const std::string& value) {
+    auto ms = base::parse_number<int64_t>(value);
+    if (!ms) throw Reject("Filter value must be a time in milliseconds since the epoch: " + value);
+    return *ms;
+  }
+};
+
+std::optional<Filter> read_filter(const json::object& input) {
+  const json::array* filters = base::find_array(input, "filters");
+  if (!filters || filters->empty()) return std::nullopt;
+  if (filters->size() > 1) throw Reject("Only one filter can be used at a time.");
+  const json::object& given = (*filters)[0].as_object();
+  Filter filter;
+  filter.name = text(given, "name");
+  if (const json::array* values = base::find_array(given, "values"))
+    for (const json::value& value : *values) filter.values.emplace_back(base::view(value.as_string()));
+  bool known = filter.name == "JOB_NAME" || filter.name == "JOB_DEFINITION" ||
+               filter.name == "BEFORE_CREATED_AT" || filter.name == "AFTER_CREATED_AT";
+  if (!known || filter.values.empty())
+    throw Reject(
+        "Filter must be one of [JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT, AFTER_CREATED_AT] with at least "
+        "one value.");
+  if (filter.name.ends_with("CREATED_AT"))
+    for (const std::string& value : filter.values) Filter::number(value);
+  return filter;
+}
+
+// Collects summaries of one source, newest first, until the page is full or enough has been looked at.
+class Page {
+ public:
+  Page(size_t size, const std::optional<Filter>& filter, const Engine& engine)
+      : size_(size), filter_(filter), engine_(engine) {}
+
+  // False: stop here; `job` was the last one looked at.
+  bool visit(const Job& job) {
+    last_ = job.seq;
+    if (!filter_ || filter_->accepts(job, engine_.config()))
+      found_.emplace_back(job.seq, summarize(job, engine_));
+    complete_ = found_.size() < size_ && ++looked_ < kScanMax;
+    return complete_;
+  }
+  // Everything from `floor()` upwards has been looked at; 0: everything.
+  JobSeq floor() const { return complete_ ? 0 : last_; }
+  std::vector<std::pair<JobSeq, json::object>>& found() { return found_; }
+
+ private:
+  size_t size_;
+  const std::optional<Filter>& filter_;
+  const Engine& engine_;
+  size_t looked_ = 0;
+  JobSeq last_ = 0;
+  bool complete_ = true;
+  std::vector<std::pair<JobSeq, json::object>> found_;
+};
+
+// Walks the live jobs of `statuses` below `below`, newest first.
+void walk_live(const JobQueue& queue, const std::vector<JobStatus>& statuses, JobSeq below, Page& page) {
+  using Iterator = std::map<JobSeq, Job*>::const_reverse_iterator;
+  using Range = std::pair<Iterator, Iterator>;
+  auto older = [](const Range& a, const Range& b) { return a.first->first < b.first->first; };
+  std::priority_queue<Range, std::vector<Range>, decltype(older)> heap(older);
+  for (JobStatus status : statuses) {
+    const auto& jobs = queue.jobs[static_cast<size_t>(status)];
+    auto begin = below == 0 ? jobs.rbegin() : std::make_reverse_iterator(jobs.lower_bound(below));
+    if (begin != jobs.rend()) heap.push({begin, jobs.rend()});
+  }
+  while (!heap.empty()) {
+    Range next = heap.top();
+    heap.pop();
+    if (!page.visit(*next.first->second)) return;
+    if (++next.first != next.second) heap.push(next);
+  }
+}
+
+}  // namespace
+
+json::object list_jobs(const json::object& input, const Engine& engine, Store& store) {
+  std::string queue_name = text(input, "jobQueue");
+  int given = !queue_name.empty() + input.contains("arrayJobId") + input.contains("multiNodeJobId");
+  if (given != 1) throw Reject("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be given.");
+  json::object out;
+  json::array summaries;
+  if (queue_name.empty()) {
+    out["jobSummaryList"] = std::move(summaries);
+    return out;
+  }
+  JobQueue* queue = engine.find_queue(queue_name);
+  if (!queue) throw Reject("JobQueue " + queue_name + " not found.");
+  std::optional<Filter> filter = read_filter(input);
+  std::optional<JobStatus> status;
+  if (!filter) {
+    std::string name = text(input, "jobStatus");
+    status = name.empty() ? JobStatus::kRunning : job_status(name);
+    if (!status) throw Reject("jobStatus is not valid: " + name);
+  }
+  JobSeq below = 0;
+  if (std::string key = read_token(input); !key.empty()) {
+    auto seq = base::parse_number<JobSeq>(key);
+    if (!seq || *seq == 0) throw Reject("The specified nextToken is not valid.");
+    below = *seq;
+  }
+  auto size = static_cast<size_t>(page_size(input, filter ? kPageMax : kListMax));
+
+  Page live(size, filter, engine), finished(size, filter, engine);
+  std::vector<JobStatus> live_statuses;
+  for (size_t i = 0; i < static_cast<size_t>(JobStatus::kSucceeded); ++i)
+    if (!status || *status == static_cast<JobStatus>(i)) live_statuses.push_back(static_cast<JobStatus>(i));
+  walk_live(*queue, live_statuses, below, live);
+  if (!status || is_finished(*status))
+    store.finished_jobs(queue->number, status, below, engine,
+                        [&](const Job& job) { return finished.visit(job); });
+
+  auto& all = live.found();
+  std::move(finished.found().begin(), finished.found().end(), std::back_inserter(all));
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  // Below the higher of the two floors one of the sources has not been looked at yet.
+  JobSeq floor = std::max(live.floor(), finished.floor());
+  for (auto& [seq, summary] : all) {
+    if (seq < floor) break;
+    if (summaries.size() == size) {
+      floor = std::max<JobSeq>(floor, seq + 1);
+      break;
+    }
+    summaries.push_back(std::move(summary));
+  }
+  if (floor > 1) out["nextToken"] = make_token(std::to_string(floor));
+  out["jobSummaryList"] = std::move(summaries);
+  return out;
+}
+
+json::object describe_jobs(const json::object& input, const Engine& engine, Store& store) {
+  const json::array& ids = input.at("jobs").as_array();
+  if (ids.size() > kDescribeJobsMax) throw Reject("Maximum number of jobs supported is  100");
+  json::array jobs;
+  for (const json::value& id : ids) {
+    auto seq = engine.ids().from_uuid(base::view(id.as_string()));
+    if (!seq) continue;
+    if (const Job* job = engine.find_job(*seq)) {
+      jobs.push_back(describe(*job, engine));
+    } else if (std::unique_ptr<Job> finished = store.load_job(*seq, engine)) {
+      jobs.push_back(describe(*finished, engine));
+    }
+  }
+  return {{"jobs", std::move(jobs)}};
+}
+
+// ---- definitions, environments, queues
+// -----------------------------------------------------------------------------
+
+json::object describe_job_definitions(const json::object& input, const Engine& engine) {
+  json::array shown;
+  json::object out;
+  if (const json::array* names = base::find_array(input, "jobDefinitions"); names && !names->empty()) {
+    if (input.contains("jobDefinitionName"))
+      throw Reject("jobDefinitions cannot be used together with other parameters.");
+    for (const json::value& name : *names)
+      if (const JobDefinition* definition = engine.find_definition(base::view(name.as_string())))
+        shown.push_back(describe(*definition, engine.config()));
+    out["jobDefinitions"] = std::move(shown);
+    return out;
+  }
+  std::string only = text(input, "jobDefinitionName"), status = text(input, "status");
+  auto size = static_cast<size_t>(page_size(input, kPageMax));
+  std::string after = read_token(input);  // "name:revision"
+  std::string after_name = after.substr(0, after.find(':'));
+  int64_t after_revision =
+      after.empty()
+          ? 0
+          : base::parse_number<int64_t>(std::string_view(after).substr(after.find(':') + 1)).value_or(0);
+  const auto& all = engine.definitions();
+  for (auto it = all.lower_bound(std::max(only, after_name)); it != all.end(); ++it) {
+    if (!only.empty() && it->first != only) break;
+    for (const auto& [revision, definition] : it->second) {
+      if (!after.empty() && it->first == after_name && revision <= after_revision) continue;
+      if (!status.empty() && status != (definition->active ? "ACTIVE" : "INACTIVE")) continue;
+      if (shown.size() == size) {
+        const json::object& last = shown.back().as_object();
+        out["nextToken"] = make_token(std::string(base::find_string(last, "jobDefinitionName").value_or("")) +
+                                      ":" + std::to_string(base::find_int(last, "revision").value_or(0)));
+        out["jobDefinitions"] = std::move(shown);
+        return out;
+      }
+      shown.push_back(describe(*definition, engine.config()));
+    }
+  }
+  out["jobDefinitions"] = std::move(shown);
+  return out;
+}
+
+namespace {
+
+// Pages through a map of names, or shows the named ones; `find` gives a thing or null, `get` one from a map
+// entry.
+template <typename Map, typename Find, typename Get>
+json::object describe_named(const json::object& input, const char* list, const Map& all, const Config& config,
+                            const Find& find, const Get& get) {
+  json::object out;
+  json::array shown;
+  if (const json::array* names = base::find_array(input, list); names && !names->empty()) {
+    for (const json::value& name : *names)
+      if (const auto* thing = find(base::view(name.as_string()))) shown.push_back(describe(*thing, config));
+    out[list] = std::move(shown);
+    return out;
+  }
+  auto size = static_cast<size_t>(page_size(input, kPageMax));
+  std::string after = read_token(input);
+  for (auto it = all.upper_bound(after); it != all.end(); ++it) {
+    if (shown.size() == size) {
+      out["nextToken"] = make_token(std::prev(it)->first);
+      break;
+    }
+    shown.push_back(describe(*get(*it), config));
+  }
+  out[list] = std::move(shown);
+  return out;
+}
+
+}  // namespace
+
+json::object describe_compute_environments(const json::object& input, const Engine& engine) {
+  return describe_named(
+      input, "computeEnvironments", engine.environments(), engine.config(),
+      [&](std::string_view name) { return engine.find_environment(name); },
+      [](const auto& entry) { return entry.second.get(); });
+}
+
+json::object describe_job_queues(const json::object& input, const Engine& engine) {
+  return describe_named(
+      input, "jobQueues", engine.queues(), engine.config(),
+      [&](std::string_view name) { return engine.find_queue(name); },
+      [](const auto& entry) { return entry.second; });
+}
+
+json::object list_tags_for_resource(const json::object& input, const Engine& engine, Store& store) {
+  std::string arn = text(input, "resourceArn");
+  if (arn.substr(0, 4) != "arn:") throw Reject("Resource not found: " + arn);
+  if (const JobQueue* queue = engine.find_queue(arn)) return {{"tags", queue->tags}};
+  if (const ComputeEnvironment* environment = engine.find_environment(arn))
+    return {{"tags", environment->tags}};
+  if (const JobDefinition* definition = engine.find_definition(arn)) return {{"tags", definition->tags}};
+  if (size_t at = arn.find(":job/"); at != std::string::npos)
+    if (auto seq = engine.ids().from_uuid(std::string_view(arn).substr(at + 5))) {
+      std::unique_ptr<Job> finished;
+      const Job* job = engine.find_job(*seq);
+      if (!job) {
+        finished = store.load_job(*seq, engine);
+        job = finished.get();
+      }
+      if (job) return {{"tags", job->tags ? *job->tags : json::object()}};
+    }
+  throw Reject("Resource not found: " + arn);
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,21 @@
+// The sentences that AWS Batch puts into statusReason and that its users' tools compare literally.
+#pragma once
+
+namespace millrace::engine::reasons {
+
+inline constexpr char kExited[] = "Essential container in task exited";
+inline constexpr char kFailedToStart[] = "Task failed to start";
+inline constexpr char kTimeout[] = "Job attempt duration exceeded timeout";
+inline constexpr char kHostLostFormat[] = "Host EC2 (instance {}) terminated.";
+inline constexpr char kOutOfMemory[] = "OutOfMemoryError: Container killed due to memory usage";
+inline constexpr char kEnvironmentHealthy[] = "ComputeEnvironment Healthy";
+inline constexpr char kQueueHealthy[] = "JobQueue Healthy";
+inline constexpr char kQueueDeleted[] = "Job queue was deleted";
+inline constexpr char kMaxResource[] =
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the "
+    "CPU "
+    "requirement of the job.";
+inline constexpr char kInvalidEnvironments[] =
+    "ACTION_REQUIRED - CE(s) associated with the job queue are invalid.";
+
+}  // namespace millrace::engine::reasons

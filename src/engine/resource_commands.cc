@@ -1,0 +1,283 @@
+// Engine commands on job definitions, compute environments, job queues and tags.
+#include <algorithm>
+#include <set>
+
+#include "engine/engine.h"
+#include "engine/reasons.h"
+#include "engine/reject.h"
+#include "engine/tags.h"
+
+namespace millrace::engine {
+namespace {
+
+constexpr size_t kEnvironmentsOfQueueMax = 3;
+constexpr size_t kQueuesMax = 50;        // AWS Batch service quotas
+constexpr size_t kEnvironmentsMax = 50;  // AWS Batch service quotas
+
+std::string text(const json::object& input, std::string_view name) {
+  return std::string(base::find_string(input, name).value_or(""));
+}
+
+// Adds `thing` to the rows to be written unless it is among them already.
+template <typename T>
+void name_once(std::vector<const T*>& list, const T& thing) {
+  if (std::find(list.begin(), list.end(), &thing) == list.end()) list.push_back(&thing);
+}
+
+void check_time_limit_actions(const json::array& actions) {
+  std::set<std::string> seen;
+  for (const json::value& value : actions) {
+    const json::object& action = value.as_object();
+    if (base::find_string(action, "action") != "CANCEL")
+      throw Reject("Invalid job action. Valid job actions: [CANCEL]");
+    int64_t seconds = base::find_int(action, "maxTimeSeconds").value_or(0);
+    if (seconds < 600 || seconds > 86400)
+      throw Reject("maxTimeSeconds must be between 600 and 86400, got " + std::to_string(seconds) + ".");
+    if (!seen.insert(text(action, "reason")).second)
+      throw Reject("Duplicate job state limit actions are not allowed.");
+  }
+}
+
+}  // namespace
+
+// ---- job definitions
+// -----------------------------------------------------------------------------------------------
+
+json::object Engine::register_job_definition(const json::object& input) {
+  auto definition = std::make_unique<JobDefinition>(make_job_definition(input));
+  auto& revisions = definitions_by_name_[definition->name];
+  definition->number = ++last_number_;
+  definition->revision = revisions.empty() ? 1 : revisions.rbegin()->first + 1;
+  JobDefinition& made = *definition;
+  revisions[made.revision] = &made;
+  definitions_[made.number] = std::move(definition);
+  name_once(changes_.definitions, made);
+  json::object out;
+  out["jobDefinitionName"] = made.name;
+  out["jobDefinitionArn"] = made.arn(config_);
+  out["revision"] = made.revision;
+  return out;
+}
+
+json::object Engine::deregister_job_definition(const json::object& input) {
+  std::string wanted = text(input, "jobDefinition");
+  const JobDefinition* found = find_definition(wanted);
+  bool names_revision = wanted.find(':', wanted.find("job-definition/") == std::string::npos
+                                             ? 0
+                                             : wanted.find("job-definition/")) != std::string::npos;
+  if (!names_revision)
+    throw Reject("Provided name " + wanted + " is not supported pattern[a-zA-Z_0-9-]{1,128}:[0-9]+");
+  if (!found) throw Reject("JobDefinition " + wanted + " not found.");
+  JobDefinition& definition = *definitions_.at(found->number);
+  if (definition.active) {
+    definition.active = false;
+    name_once(changes_.definitions, definition);
+  }
+  return {};
+}
+
+// ---- compute environments
+// --------------------------------------------------------------------------------------------
+
+json::object Engine::create_compute_environment(const json::object& input, const std::string& uuid) {
+  ComputeEnvironment made = make_compute_environment(input, config_, uuid);
+  if (environments_.contains(made.name)) throw Reject("Object already exists");
+  if (environments_.size() >= kEnvironmentsMax)
+    throw Reject("Limit of 50 compute environments is reached; delete one that is not needed.");
+  made.number = ++last_number_;
+  auto owned = std::make_unique<ComputeEnvironment>(std::move(made));
+  ComputeEnvironment& environment = *owned;
+  environments_[environment.name] = std::move(owned);
+  name_once(changes_.environments, environment);
+  json::object out;
+  out["computeEnvironmentName"] = environment.name;
+  out["computeEnvironmentArn"] = environment.arn(config_);
+  return out;
+}
+
+json::object Engine::update_compute_environment(const json::object& input) {
+  std::string wanted = text(input, "computeEnvironment");
+  ComputeEnvironment* environment = find_environment(wanted);
+  if (!environment) throw Reject("ComputeEnvironment " + wanted + " not found.");
+  engine::update_compute_environment(*environment, input);
+  name_once(changes_.environments, *environment);
+  schedule_needed_ = true;
+  json::object out;
+  out["computeEnvironmentName"] = environment->name;
+  out["computeEnvironmentArn"] = environment->arn(config_);
+  return out;
+}
+
+json::object Engine::delete_compute_environment(const json::object& input) {
+  std::string wanted = text(input, "computeEnvironment");
+  ComputeEnvironment* environment = find_environment(wanted);
+  if (!environment) return {};
+  for (const auto& [name, queue] : queues_by_name_)
+    for (const ComputeEnvironment* used : queue->environments)
+      if (used == environment) throw Reject("Cannot delete, found existing JobQueue relationship");
+  if (environment->enabled())
+    throw Reject("Cannot delete, state must be DISABLED: compute environment " + environment->name);
+  for (const auto& [token, job] : attempts_)
+    if (job->placed == environment) job->placed = nullptr;
+  std::erase(changes_.environments, environment);
+  changes_.deleted_environments.push_back(environment->number);
+  environments_.erase(environment->name);
+  return {};
+}
+
+// ---- job queues
+// ------------------------------------------------------------------------------------------------------
+
+void Engine::set_environment_order(JobQueue& queue, const json::array& order) const {
+  if (order.empty()) throw Reject("At least one compute environment must be provided.");
+  if (order.size() > kEnvironmentsOfQueueMax)
+    throw Reject("Only 3 environments are allowed in job queue request.");
+  std::map<int64_t, ComputeEnvironment*> sorted;
+  std::set<ComputeEnvironment*> seen;
+  for (const json::value& value : order) {
+    std::string wanted = text(value.as_object(), "computeEnvironment");
+    int64_t number = base::find_int(value.as_object(), "order").value_or(0);
+    ComputeEnvironment* environment = find_environment(wanted);
+    if (!environment)
+      throw Reject("Compute Environments must be created and valid before attaching them to a job queue: " +
+                   wanted);
+    if (!seen.insert(environment).second) throw Reject("Duplicate ComputeEnvironments within order list.");
+    if (!sorted.emplace(number, environment).second)
+      throw Reject("Duplicate ComputeEnvironment order values.");
+    if (environment->fargate() != (*seen.begin())->fargate())
+      throw Reject("Fargate and EC2 compute environments can not be mixed.");
+  }
+  queue.environments.clear();
+  queue.orders.clear();
+  for (const auto& [number, environment] : sorted) {
+    queue.orders.push_back(number);
+    queue.environments.push_back(environment);
+  }
+}
+
+json::object Engine::create_job_queue(const json::object& input) {
+  auto owned = std::make_unique<JobQueue>();
+  JobQueue& queue = *owned;
+  queue.name = text(input, "jobQueueName");
+  if (!is_resource_name(queue.name)) throw Reject("Job Queue name should match a valid pattern.");
+  if (queues_by_name_.contains(queue.name)) throw Reject("Object already exists");
+  if (queues_by_name_.size() >= kQueuesMax)
+    throw Reject("Limit of 50 job queues is reached; delete one that is not needed.");
+  for (const char* later : {"schedulingPolicyArn", "serviceEnvironmentOrder"})
+    if (const json::value* value = base::find(input, later))
+      if (!(value->is_array() && value->get_array().empty()))
+        throw Reject(std::string(later) + " is not supported by this version of Millrace.");
+  queue.priority = base::find_int(input, "priority").value_or(0);
+  if (queue.priority < 0) throw Reject("Job queue priority must be greater than or equal to 0.");
+  queue.enabled = base::find_string(input, "state").value_or("ENABLED") == "ENABLED";
+  const json::array* order = base::find_array(input, "computeEnvironmentOrder");
+  set_environment_order(queue, order ? *order : json::array());
+  if (const json::array* actions = base::find_array(input, "jobStateTimeLimitActions")) {
+    check_time_limit_actions(*actions);
+    queue.time_limit_actions = *actions;
+  }
+  if (const json::object* tags = base::find_object(input, "tags")) merge_tags(queue.tags, *tags);
+  queue.number = ++last_number_;
+  queues_by_name_[queue.name] = &queue;
+  queues_[queue.number] = std::move(owned);
+  sort_queues();
+  name_once(changes_.queues, queue);
+  json::object out;
+  out["jobQueueName"] = queue.name;
+  out["jobQueueArn"] = queue.arn(config_);
+  return out;
+}
+
+json::object Engine::update_job_queue(const json::object& input) {
+  std::string wanted = text(input, "jobQueue");
+  JobQueue* queue = find_queue(wanted);
+  if (!queue) throw Reject("JobQueue " + wanted + " not found.");
+  if (queue->deleting) throw Reject("Cannot update, resource is being modified");
+  if (base::find(input, "schedulingPolicyArn"))
+    throw Reject("schedulingPolicyArn is not supported by this version of Millrace.");
+  int64_t priority = base::find_int(input, "priority").value_or(queue->priority);
+  if (priority < 0) throw Reject("Job queue priority must be greater than or equal to 0.");
+  const json::array* actions = base::find_array(input, "jobStateTimeLimitActions");
+  if (actions) check_time_limit_actions(*actions);
+  if (const json::array* order = base::find_array(input, "computeEnvironmentOrder"))
+    set_environment_order(*queue, *order);
+  if (actions) queue->time_limit_actions = *actions;
+  queue->priority = priority;
+  if (auto state = base::find_string(input, "state")) queue->enabled = *state == "ENABLED";
+  sort_queues();
+  name_once(changes_.queues, *queue);
+  schedule_needed_ = true;
+  json::object out;
+  out["jobQueueName"] = queue->name;
+  out["jobQueueArn"] = queue->arn(config_);
+  return out;
+}
+
+json::object Engine::delete_job_queue(const json::object& input, TimeMs now) {
+  JobQueue* queue = find_queue(text(input, "jobQueue"));
+  if (!queue || queue->deleting) return {};
+  if (queue->enabled) throw Reject("Cannot delete, state must be DISABLED: job queue " + queue->name);
+  queue->deleting = true;
+  name_once(changes_.queues, *queue);
+  std::vector<Job*> jobs;
+  for (const auto& by_status : queue->jobs)
+    for (const auto& [seq, job] : by_status) jobs.push_back(job);
+  for (Job* job : jobs)
+    if (!is_finished(job->status)) cancel_waiting(*job, reasons::kQueueDeleted, true, now);
+  end_deletion(*queue);
+  return {};
+}
+
+// A queue that is being deleted goes when its last job has stopped.
+void Engine::end_deletion(JobQueue& queue) {
+  if (!queue.deleting || queue.deleted) return;
+  for (size_t status = 0; status < static_cast<size_t>(JobStatus::kSucceeded); ++status)
+    if (!queue.jobs[status].empty()) return;
+  queue.deleted = true;
+  queue.environments.clear();
+  queue.orders.clear();
+  queues_by_name_.erase(queue.name);
+  sort_queues();
+  name_once(changes_.queues, queue);
+}
+
+void Engine::sort_queues() {
+  queues_by_priority_.clear();
+  for (const auto& [name, queue] : queues_by_name_) queues_by_priority_.push_back(queue);
+  std::stable_sort(queues_by_priority_.begin(), queues_by_priority_.end(),
+                   [](const JobQueue* a, const JobQueue* b) { return a->priority > b->priority; });
+}
+
+// ---- tags
+// --------------------------------------------------------------------------------------------------------------
+
+json::object Engine::change_tags(const json::object& input, bool remove) {
+  std::string arn = text(input, "resourceArn");
+  json::object* tags = nullptr;
+  if (JobQueue* queue = find_queue(arn)) {
+    tags = &queue->tags;
+    name_once(changes_.queues, *queue);
+  } else if (ComputeEnvironment* environment = find_environment(arn)) {
+    tags = &environment->tags;
+    name_once(changes_.environments, *environment);
+  } else if (const JobDefinition* definition = find_definition(arn)) {
+    tags = &definitions_.at(definition->number)->tags;
+    name_once(changes_.definitions, *definition);
+  } else if (size_t at = arn.find(":job/"); at != std::string::npos) {
+    auto seq = ids_.from_uuid(std::string_view(arn).substr(at + 5));
+    auto it = seq ? jobs_.find(*seq) : jobs_.end();
+    if (it == jobs_.end()) throw Reject("Job " + arn.substr(at + 5) + " not found.");
+    if (!it->second->tags) it->second->tags = std::make_unique<json::object>();
+    tags = it->second->tags.get();
+    mark(*it->second);
+  }
+  if (!tags || arn.substr(0, 4) != "arn:") throw Reject("Resource not found: " + arn);
+  if (remove) {
+    for (const json::value& key : input.at("tagKeys").as_array()) tags->erase(key.as_string());
+  } else {
+    merge_tags(*tags, input.at("tags").as_object());
+  }
+  return {};
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,295 @@
+#include "engine/store.h"
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace millrace::engine {
+namespace {
+
+// user_version of the file. Raise it with every change of the tables and migrate older files in
+// create_tables().
+constexpr int64_t kVersion = 1;
+
+constexpr char kTables[] = R"sql(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE definitions(number INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL,
+  active INTEGER NOT NULL, body TEXT NOT NULL, tags TEXT NOT NULL, UNIQUE(name, revision)) STRICT;
+CREATE TABLE environments(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
+  tags TEXT NOT NULL) STRICT;
+CREATE TABLE queues(number INTEGER PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL, tags TEXT NOT NULL) STRICT;
+CREATE TABLE jobs(seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, definition INTEGER NOT NULL,
+  status INTEGER NOT NULL, created INTEGER NOT NULL, vcpus_milli INTEGER NOT NULL, memory_mib INTEGER NOT NULL,
+  gpus INTEGER NOT NULL, name TEXT NOT NULL, submission TEXT NOT NULL, state TEXT NOT NULL) STRICT;
+CREATE INDEX jobs_live ON jobs(seq) WHERE status < 5;
+CREATE INDEX jobs_finished ON jobs(queue, status, seq) WHERE status >= 5;
+PRAGMA user_version = 1;
+)sql";
+
+constexpr char kJobColumns[] =
+    "SELECT seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, submission, state "
+    "FROM jobs ";
+
+// The names in a job's `state` are short because a million rows carry them.
+json::object encode(const Attempt& attempt) {
+  json::object out{{"n", attempt.token}, {"e", attempt.cluster}, {"i", attempt.instance}};
+  if (attempt.started_at) out["b"] = attempt.started_at;
+  if (attempt.stopped_at) out["s"] = attempt.stopped_at;
+  if (attempt.exit_code) out["x"] = *attempt.exit_code;
+  if (!attempt.reason.empty()) out["r"] = attempt.reason;
+  if (!attempt.status_reason.empty()) out["sr"] = attempt.status_reason;
+  return out;
+}
+
+Attempt decode_attempt(const json::object& in) {
+  Attempt attempt;
+  attempt.token = static_cast<uint64_t>(base::find_int(in, "n").value_or(0));
+  attempt.cluster = base::find_string(in, "e").value_or("");
+  attempt.instance = base::find_string(in, "i").value_or("");
+  attempt.started_at = base::find_int(in, "b").value_or(0);
+  attempt.stopped_at = base::find_int(in, "s").value_or(0);
+  if (auto code = base::find_int(in, "x")) attempt.exit_code = static_cast<int>(*code);
+  attempt.reason = base::find_string(in, "r").value_or("");
+  attempt.status_reason = base::find_string(in, "sr").value_or("");
+  return attempt;
+}
+
+std::string encode_state(const Job& job) {
+  json::object out;
+  if (job.started_at) out["b"] = job.started_at;
+  if (job.stopped_at) out["s"] = job.stopped_at;
+  if (!job.status_reason.empty()) out["r"] = job.status_reason;
+  if (!job.stop_reason.empty()) out["sr"] = job.stop_reason;
+  int flags = (job.cancelled ? 1 : 0) | (job.terminated ? 2 : 0) | (job.timed_out ? 4 : 0);
+  if (flags) out["f"] = flags;
+  if (job.tags) out["t"] = *job.tags;
+  if (job.current) out["c"] = encode(*job.current);
+  if (!job.attempts.empty()) {
+    json::array attempts;
+    for (const Attempt& attempt : job.attempts) attempts.push_back(encode(attempt));
+    out["a"] = std::move(attempts);
+  }
+  if (out.empty()) return "";
+  return json::serialize(out);
+}
+
+void decode_state(std::string_view text, Job& job) {
+  if (text.empty()) return;
+  json::value value = base::parse_json(text);
+  const json::object& in = value.as_object();
+  job.started_at = base::find_int(in, "b").value_or(0);
+  job.stopped_at = base::find_int(in, "s").value_or(0);
+  job.status_reason = base::find_string(in, "r").value_or("");
+  job.stop_reason = base::find_string(in, "sr").value_or("");
+  int64_t flags = base::find_int(in, "f").value_or(0);
+  job.cancelled = flags & 1;
+  job.terminated = flags & 2;
+  job.timed_out = flags & 4;
+  if (const json::object* tags = base::find_object(in, "t")) job.tags = std::make_unique<json::object>(*tags);
+  if (const json::object* current = base::find_object(in, "c"))
+    job.current = std::make_unique<Attempt>(decode_attempt(*current));
+  if (const json::array* attempts = base::find_array(in, "a"))
+    for (const json::value& attempt : *attempts) job.attempts.push_back(decode_attempt(attempt.as_object()));
+}
+
+// Throws CorruptError when the queue or definition of the row is not there.
+std::unique_ptr<Job> read_job(const sql::Statement& row, const Engine& engine) {
+  auto job = std::make_unique<Job>();
+  job->seq = static_cast<JobSeq>(row.int64(0));
+  job->queue = engine.queue(row.int64(1));
+  job->definition = engine.definition(row.int64(2));
+  if (!job->queue || !job->definition)
+    throw base::CorruptError("job " + std::to_string(job->seq) +
+                             " of state.db names a queue or definition that is "
+                             "not there");
+  job->status = static_cast<JobStatus>(row.int64(3));
+  job->created_at = row.int64(4);
+  job->vcpus_milli = static_cast<int32_t>(row.int64(5));
+  job->memory_mib = row.int64(6);
+  job->gpus = static_cast<int32_t>(row.int64(7));
+  job->name = row.text(8);
+  job->submission = row.text(9);
+  decode_state(row.text(10), *job);
+  return job;
+}
+
+json::object parse_object(std::string_view text) { return base::parse_json(text).as_object(); }
+
+}  // namespace
+
+Store::Store(const std::string& path) {
+  sql::SqliteOptions options;
+  options.exclusive = true;
+  connection_ = sql::open_sqlite(path, options);
+  auto version = connection_->prepare("PRAGMA user_version");
+  version->step();
+  int64_t found = version->int64(0);
+  version->reset();
+  if (found > kVersion)
+    throw base::ConflictError(path + " was made by a newer version of Millrace (format " +
+                              std::to_string(found) + ", this one knows " + std::to_string(kVersion) +
+                              "); run that version, or choose another --data folder");
+  if (found == 0) create_tables();
+  auto seed = connection_->prepare("SELECT value FROM meta WHERE key = 'id_seed'");
+  if (!seed->step()) throw base::CorruptError(path + " has no id_seed; restore it from a backup");
+  id_seed_ = seed->text(0);
+  seed->reset();
+  insert_job_ = connection_->prepare(
+      "INSERT INTO jobs(seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, "
+      "submission, "
+      "state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+  update_job_ = connection_->prepare("UPDATE jobs SET status = $2, state = $3 WHERE seq = $1");
+  put_meta_ = connection_->prepare(
+      "INSERT INTO meta(key, value) VALUES ($1, $2) "
+      "ON CONFLICT(key) DO UPDATE SET value = excluded.value");
+}
+
+Store::~Store() = default;
+
+void Store::create_tables() {
+  sql::Transaction transaction(*connection_);
+  connection_->execute(kTables);
+  auto seed = connection_->prepare("INSERT INTO meta(key, value) VALUES ('id_seed', $1)");
+  seed->bind_blob(1, base::random_bytes(16)).run();
+  transaction.commit();
+}
+
+void Store::load(Engine& engine) {
+  auto rows = connection_->prepare("SELECT number, name, revision, active, body, tags FROM definitions");
+  while (rows->step()) {
+    auto definition = std::make_unique<JobDefinition>();
+    definition->number = rows->int64(0);
+    definition->name = rows->text(1);
+    definition->revision = rows->int64(2);
+    definition->active = rows->int64(3) != 0;
+    definition->body = parse_object(rows->text(4));
+    definition->tags = parse_object(rows->text(5));
+    engine.restore(std::move(definition));
+  }
+  std::map<int64_t, ComputeEnvironment*> environments;
+  rows = connection_->prepare("SELECT number, name, body, tags FROM environments");
+  while (rows->step()) {
+    auto environment = std::make_unique<ComputeEnvironment>();
+    environment->number = rows->int64(0);
+    environment->name = rows->text(1);
+    environment->body = parse_object(rows->text(2));
+    environment->tags = parse_object(rows->text(3));
+    environments[environment->number] = environment.get();
+    engine.restore(std::move(environment));
+  }
+  rows = connection_->prepare("SELECT number, name, body, tags FROM queues");
+  while (rows->step()) {
+    auto queue = std::make_unique<JobQueue>();
+    queue->number = rows->int64(0);
+    queue->name = rows->text(1);
+    json::object body = parse_object(rows->text(2));
+    queue->priority = body.at("priority").as_int64();
+    queue->enabled = body.at("enabled").as_bool();
+    queue->deleting = body.at("deleting").as_bool();
+    queue->deleted = body.at("deleted").as_bool();
+    for (const json::value& pair : body.at("environments").as_array()) {
+      queue->orders.push_back(pair.at(0).as_int64());
+      queue->environments.push_back(environments.at(pair.at(1).as_int64()));
+    }
+    queue->time_limit_actions = body.at("actions").as_array();
+    queue->tags = parse_object(rows->text(3));
+    engine.restore(std::move(queue));
+  }
+  rows = connection_->prepare(std::string(kJobColumns) + "WHERE status < 5 ORDER BY seq");
+  while (rows->step()) engine.restore(read_job(*rows, engine));
+  JobSeq last_job = 0;
+  uint64_t last_token = 0;
+  rows = connection_->prepare("SELECT max(seq) FROM jobs");
+  if (rows->step() && !rows->is_null(0)) last_job = static_cast<JobSeq>(rows->int64(0));
+  rows = connection_->prepare("SELECT value FROM meta WHERE key = 'last_token'");
+  if (rows->step()) last_token = std::stoull(std::string(rows->text(0)));
+  engine.restore_counters(last_job, last_token);
+}
+
+void Store::write_job(const Job& job) {
+  if (job.stored) {
+    update_job_->bind(1, static_cast<int64_t>(job.seq)).bind(2, static_cast<int64_t>(job.status));
+    update_job_->bind(3, encode_state(job)).run();
+    return;
+  }
+  insert_job_->bind(1, static_cast<int64_t>(job.seq))
+      .bind(2, job.queue->number)
+      .bind(3, job.definition->number);
+  insert_job_->bind(4, static_cast<int64_t>(job.status)).bind(5, job.created_at);
+  insert_job_->bind(6, static_cast<int64_t>(job.vcpus_milli)).bind(7, job.memory_mib);
+  insert_job_->bind(8, static_cast<int64_t>(job.gpus)).bind(9, job.name).bind(10, job.submission);
+  insert_job_->bind(11, encode_state(job)).run();
+}
+
+void Store::commit(const Changes& changes, const Engine& engine) {
+  sql::Transaction transaction(*connection_);
+  for (const JobDefinition* d : changes.definitions) {
+    auto put = connection_->prepare(
+        "INSERT INTO definitions(number, name, revision, active, body, tags) VALUES ($1, $2, $3, $4, $5, $6) "
+        "ON CONFLICT(number) DO UPDATE SET active = excluded.active, tags = excluded.tags");
+    put->bind(1, d->number).bind(2, d->name).bind(3, d->revision).bind(4, int64_t{d->active});
+    put->bind(5, json::serialize(d->body)).bind(6, json::serialize(d->tags)).run();
+  }
+  for (const ComputeEnvironment* e : changes.environments) {
+    auto put = connection_->prepare(
+        "INSERT INTO environments(number, name, body, tags) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT(number) DO UPDATE SET body = excluded.body, tags = excluded.tags");
+    put->bind(1, e->number)
+        .bind(2, e->name)
+        .bind(3, json::serialize(e->body))
+        .bind(4, json::serialize(e->tags))
+        .run();
+  }
+  for (int64_t number : changes.deleted_environments)
+    connection_->prepare("DELETE FROM environments WHERE number = $1")->bind(1, number).run();
+  for (const JobQueue* q : changes.queues) {
+    json::array environments;
+    for (size_t i = 0; i < q->environments.size(); ++i)
+      environments.push_back(json::array{q->orders[i], q->environments[i]->number});
+    json::object body{{"priority", q->priority},      {"enabled", q->enabled},
+                      {"deleting", q->deleting},      {"deleted", q->deleted},
+                      {"environments", environments}, {"actions", q->time_limit_actions}};
+    auto put = connection_->prepare(
+        "INSERT INTO queues(number, name, body, tags) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT(number) DO UPDATE SET body = excluded.body, tags = excluded.tags");
+    put->bind(1, q->number)
+        .bind(2, q->name)
+        .bind(3, json::serialize(body))
+        .bind(4, json::serialize(q->tags))
+        .run();
+  }
+  for (const Job* job : changes.jobs) write_job(*job);
+  if (!changes.jobs.empty())
+    put_meta_->bind(1, std::string_view("last_token"))
+        .bind_blob(2, std::to_string(engine.counters().second))
+        .run();
+  transaction.commit();
+  for (Job* job : changes.jobs) job->stored = true;
+}
+
+void Store::probe() {
+  sql::Transaction transaction(*connection_);
+  put_meta_->bind(1, std::string_view("probe")).bind_blob(2, std::string(4096, 'x')).run();
+  transaction.commit();
+}
+
+std::unique_ptr<Job> Store::load_job(JobSeq seq, const Engine& engine) {
+  auto row = connection_->prepare(std::string(kJobColumns) + "WHERE seq = $1");
+  row->bind(1, static_cast<int64_t>(seq));
+  return row->step() ? read_job(*row, engine) : nullptr;
+}
+
+void Store::finished_jobs(int64_t queue, std::optional<JobStatus> status, JobSeq below, const Engine& engine,
+                          const std::function<bool(const Job&)>& visit) {
+  int64_t start = below == 0 ? INT64_MAX : static_cast<int64_t>(below);
+  // Each state is one range of the index; both together are merged by SQLite from two ranges.
+  std::string where = status
+                          ? "WHERE queue = $1 AND status = $3 AND status >= 5 AND seq < $2 ORDER BY seq DESC"
+                          : "WHERE queue = $1 AND status >= 5 AND seq < $2 ORDER BY seq DESC";
+  auto rows = connection_->prepare(std::string(kJobColumns) + where);
+  rows->bind(1, queue).bind(2, start);
+  if (status) rows->bind(3, static_cast<int64_t>(*status));
+  while (rows->step())
+    if (!visit(*read_job(*rows, engine))) return;
+}
+
+}  // namespace millrace::engine

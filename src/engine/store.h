@@ -1,0 +1,54 @@
+// The engine's state on disk: one SQLite file, written by group commits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+#include "sql/connection.h"
+
+namespace millrace::engine {
+
+// Not thread-safe. Throws as sql::Connection does.
+class Store {
+ public:
+  // Opens or creates `path`. Throws ConflictError when another process has it, or when a newer version of
+  // Millrace made it.
+  explicit Store(const std::string& path);
+  ~Store();
+
+  // 16 bytes, drawn when the file was made.
+  const std::string& id_seed() const { return id_seed_; }
+
+  // Fills an engine that is new with everything that lives: O(live jobs).
+  void load(Engine& engine);
+
+  // Makes `changes` durable in one transaction: on return they survive a power cut; when it throws nothing of
+  // them is there.
+  void commit(const Changes& changes, const Engine& engine);
+
+  // Throws when the disk takes no writes now.
+  void probe();
+
+  // A job that finished; nothing when there is none of that number. The engine lends its queues and
+  // definitions.
+  std::unique_ptr<Job> load_job(JobSeq seq, const Engine& engine);
+
+  // Finished jobs of a queue from `below` (exclusive; 0: from the newest) downwards until `visit` returns
+  // false. With `status` only those.
+  void finished_jobs(int64_t queue, std::optional<JobStatus> status, JobSeq below, const Engine& engine,
+                     const std::function<bool(const Job&)>& visit);
+
+ private:
+  void create_tables();
+  void write_job(const Job& job);
+
+  std::unique_ptr<sql::Connection> connection_;
+  std::unique_ptr<sql::Statement> insert_job_, update_job_, put_meta_;
+  std::string id_seed_;
+};
+
+}  // namespace millrace::engine

@@ -1,0 +1,33 @@
+// A job definition and what a submission laid over it, brought together.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "engine/job_definition.h"
+#include "engine/resources.h"
+
+namespace millrace::engine {
+
+// Everything that decides how a job runs. The JSON values are copies: the definition may go away.
+struct EffectiveJob {
+  json::object parameters;
+  json::object
+      container;  // image, command (with Ref:: replaced), environment merged by name, resourceRequirements …
+  std::optional<json::object> retry_strategy;
+  std::optional<int64_t> timeout_s;  // of one attempt
+  bool propagate_tags = false;
+  Resources resources;
+};
+
+// Lays `submission` (members of SubmitJob: parameters, containerOverrides, retryStrategy, timeout, …) over
+// `definition`: parameters by name, command and each type of resource replaced, environment merged by name.
+// Throws Reject for what AWS refuses at submission, such as a Ref:: without a value.
+EffectiveJob merge(const JobDefinition& definition, const json::object& submission);
+
+// Replaces every Ref::name of `argument`. Throws Reject for a name that `parameters` does not have.
+std::string substitute(std::string_view argument, const json::object& parameters);
+
+}  // namespace millrace::engine

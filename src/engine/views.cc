@@ -1,0 +1,110 @@
+#include "engine/views.h"
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "engine/log_place.h"
+#include "engine/submission.h"
+
+namespace millrace::engine {
+namespace {
+
+// What the container of an attempt shows of its run.
+void add_run(json::object& container, const Attempt& attempt, const Job& job, const Engine& engine,
+             const json::object& definition_container) {
+  const Config& config = engine.config();
+  std::string task = engine.ids().task_id(attempt.token);
+  std::string prefix = "arn:" + config.partition + ":ecs:" + config.region + ":" + config.account + ":";
+  if (!job.definition->fargate())
+    container["containerInstanceArn"] = prefix + "container-instance/" + attempt.cluster + "/" +
+                                        base::sha256_hex(attempt.instance).substr(0, 32);
+  container["taskArn"] = prefix + "task/" + attempt.cluster + "/" + task;
+  if (attempt.exit_code) container["exitCode"] = *attempt.exit_code;
+  if (!attempt.reason.empty()) container["reason"] = attempt.reason;
+  if (attempt.started_at > 0)
+    container["logStreamName"] = log_place(*job.definition, definition_container, task).second;
+  container["networkInterfaces"] = json::array();
+}
+
+const Attempt* latest(const Job& job) {
+  if (job.current) return job.current.get();
+  return job.attempts.empty() ? nullptr : &job.attempts.back();
+}
+
+}  // namespace
+
+json::object describe(const Job& job, const Engine& engine) {
+  const Config& config = engine.config();
+  EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
+  std::string id = engine.ids().to_uuid(job.seq);
+  json::object out;
+  out["jobArn"] = config.arn("job/" + id);
+  out["jobName"] = job.name;
+  out["jobId"] = id;
+  out["jobQueue"] = job.queue->arn(config);
+  out["status"] = name(job.status);
+  json::array attempts;
+  for (const Attempt& attempt : job.attempts) {
+    json::object container;
+    add_run(container, attempt, job, engine, effective.container);
+    json::object shown{{"container", std::move(container)}};
+    if (attempt.started_at > 0) shown["startedAt"] = attempt.started_at;
+    shown["stoppedAt"] = attempt.stopped_at;
+    shown["statusReason"] = attempt.status_reason;
+    attempts.push_back(std::move(shown));
+  }
+  out["attempts"] = std::move(attempts);
+  std::string reason = job.status == JobStatus::kRunnable ? engine.why_waiting(job) : job.status_reason;
+  if (!reason.empty()) out["statusReason"] = reason;
+  out["createdAt"] = job.created_at;
+  if (effective.retry_strategy) {
+    out["retryStrategy"] = *effective.retry_strategy;
+  } else {
+    out["retryStrategy"] = {{"attempts", 1}, {"evaluateOnExit", json::array()}};
+  }
+  if (job.started_at > 0) out["startedAt"] = job.started_at;
+  if (job.stopped_at > 0) out["stoppedAt"] = job.stopped_at;
+  out["dependsOn"] = json::array();
+  out["jobDefinition"] = job.definition->arn(config);
+  out["parameters"] = effective.parameters;
+  json::object container = effective.container;
+  container["networkInterfaces"] = json::array();
+  if (const Attempt* attempt = latest(job)) add_run(container, *attempt, job, engine, effective.container);
+  out["container"] = std::move(container);
+  if (effective.timeout_s) out["timeout"] = {{"attemptDurationSeconds", *effective.timeout_s}};
+  out["tags"] = job.tags ? *job.tags : json::object();
+  out["propagateTags"] = effective.propagate_tags;
+  const json::array* capabilities = base::find_array(job.definition->body, "platformCapabilities");
+  out["platformCapabilities"] = capabilities ? *capabilities : json::array();
+  out["eksAttempts"] = json::array();
+  out["isCancelled"] = job.cancelled;
+  out["isTerminated"] = job.terminated;
+  return out;
+}
+
+json::object summarize(const Job& job, const Engine& engine) {
+  const Config& config = engine.config();
+  std::string id = engine.ids().to_uuid(job.seq);
+  json::object out;
+  out["jobArn"] = config.arn("job/" + id);
+  out["jobId"] = id;
+  out["jobName"] = job.name;
+  out["createdAt"] = job.created_at;
+  out["status"] = name(job.status);
+  std::string reason = job.status == JobStatus::kRunnable ? engine.why_waiting(job) : job.status_reason;
+  if (!reason.empty()) out["statusReason"] = reason;
+  if (job.started_at > 0) out["startedAt"] = job.started_at;
+  if (job.stopped_at > 0) out["stoppedAt"] = job.stopped_at;
+  if (const Attempt* attempt = latest(job); attempt && (attempt->exit_code || !attempt->reason.empty())) {
+    json::object container;
+    if (attempt->exit_code) container["exitCode"] = *attempt->exit_code;
+    if (!attempt->reason.empty()) container["reason"] = attempt->reason;
+    out["container"] = std::move(container);
+  }
+  out["jobDefinition"] = job.definition->arn(config);
+  if (job.cancelled) out["isCancelled"] = true;
+  if (job.terminated) out["isTerminated"] = true;
+  return out;
+}
+
+}  // namespace millrace::engine
