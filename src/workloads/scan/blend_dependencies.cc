@@ -181,10 +181,11 @@ class Collector {
   }
 
   void modifiers(uint32_t object, const BlendRecord& record) {
-    for (uint32_t index : file_.list(object, record.pointer("modifiers.first"), "modifier.next")) {
-      std::optional<BlendRecord> modifier = file_.record(index);
-      if (!modifier) continue;
-      switch (modifier->integer("modifier.type")) {
+    uint32_t common = file_.dna()->struct_index("ModifierData");
+    for (uint32_t index : file_.list(object, record.pointer("modifiers.first"), common)) {
+      std::optional<BlendRecord> head = file_.record_as(index, common), modifier = file_.record(index);
+      if (!head || !modifier) continue;
+      switch (head->integer("type")) {
         case kMeshCache:
           add("cache", modifier->text("filepath"), false);
           break;

@@ -46,12 +46,14 @@ BlendFile::BlendFile(BlendBytes& bytes, const BlendLimits& limits, const BlendCl
          " bytes is newer than this reader");
     return;
   }
-  try {
-    scan();
-    if (!dna_block_.empty()) read_dna();
-  } catch (const base::Error& error) {
-    if (error.kind() != base::ErrorKind::kCorrupt) throw;
-    note(error.what());
+  // The catalogue may be whole in a file that ends or breaks behind it.
+  for (void (BlendFile::*step)() : {&BlendFile::scan, &BlendFile::read_dna}) {
+    try {
+      (this->*step)();
+    } catch (const base::Error& error) {
+      if (error.kind() != base::ErrorKind::kCorrupt) throw;
+      note(error.what());
+    }
   }
   if (!dna_) note("truncated: no structure catalogue (DNA1)");
   if (!ended_) note("truncated: no end block (ENDB)");
@@ -108,7 +110,7 @@ void BlendFile::take_block(const BlendBlock& block, KeepRule& rule) {
     if (block.length > kDnaBytesMax)
       throw base::CorruptError("structure catalogue (DNA1) of " + std::to_string(block.length) +
                                " bytes at offset " + std::to_string(block.offset));
-    if (block.length > 0) dna_block_ = bytes_.read(block.offset, block.length);
+    if (block.length > 0 && dna_block_.empty()) dna_block_ = bytes_.read(block.offset, block.length);
   } else if (code == "REND") {
     if (block.length < 8 || render_infos_.size() >= kRenderInfosMax) return;
     std::string bytes(bytes_.read(block.offset, std::min<uint64_t>(block.length, kRenderInfoBytesMax)));
@@ -217,7 +219,7 @@ std::optional<uint32_t> BlendFile::data_at(uint32_t owner, uint64_t address) {
   return it->second;
 }
 
-std::vector<uint32_t> BlendFile::list(uint32_t owner, uint64_t first, std::string_view next) {
+std::vector<uint32_t> BlendFile::list(uint32_t owner, uint64_t first, uint32_t view) {
   std::vector<uint32_t> items;
   uint64_t address = first;
   while (std::optional<uint32_t> item = data_at(owner, address)) {
@@ -227,18 +229,19 @@ std::vector<uint32_t> BlendFile::list(uint32_t owner, uint64_t first, std::strin
       break;
     }
     items.push_back(*item);
-    std::optional<BlendRecord> here = record(*item);
+    std::optional<BlendRecord> here = view == BlendDna::kNoStruct ? record(*item) : record_as(*item, view);
     if (!here) break;
-    address = here->pointer(next);
+    address = here->pointer("next");
   }
   return items;
 }
 
 std::string BlendFile::id_name(uint64_t address) {
   std::optional<uint32_t> index = id_at(address);
-  if (!index) return "";
-  std::optional<BlendRecord> id = record(*index);
-  std::string name = id ? id->text("id.name") : "";
+  if (!index || !dna_) return "";
+  std::optional<BlendRecord> id =
+      record_as(*index, dna_->struct_index("ID"));  // what every datablock begins with
+  std::string name = id ? id->text("name") : "";
   return name.size() > 2 ? name.substr(2) : "";
 }
 

@@ -59,8 +59,9 @@ class BlendFile {
   std::optional<uint32_t> id_at(uint64_t address) const;
   // The DATA block of `owner` at an address. (Addresses are unique only within their owner.)
   std::optional<uint32_t> data_at(uint32_t owner, uint64_t address);
-  // The blocks of a linked list that starts at `first`; `next` is the path of the link within an item.
-  std::vector<uint32_t> list(uint32_t owner, uint64_t first, std::string_view next = "next");
+  // The blocks of a linked list that starts at `first`, linked by a field `next`. `view` is the structure
+  // that all items begin with, when they are of different ones; by default each is seen as what it is.
+  std::vector<uint32_t> list(uint32_t owner, uint64_t first, uint32_t view = BlendDna::kNoStruct);
 
   // Name of the ID at an address, without its two letters; empty for null or unknown.
   std::string id_name(uint64_t address);
