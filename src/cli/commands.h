@@ -8,5 +8,6 @@ class App;
 namespace millrace::cli {
 
 void add_runner_command(CLI::App& app, int& exit_code);
+void add_scan_command(CLI::App& app, int& exit_code);
 
 }  // namespace millrace::cli
