@@ -10,8 +10,11 @@
 //
 // Little endian. The events of a block are grouped by stream (in the order of their arrival within one) so
 // that one stream is read without looking at its neighbours. The head with declarations and table has a
-// checksum of its own, so that an index is built without reading the payload. A declaration holds from its
-// block to the end of the file or until the number is declared again.
+// checksum of its own, so that an index is built without reading the payload. A declaration
+// stands once in a file, in the first block that uses the number, and holds for the whole file.
+//
+// A writer holds a shared flock() on every file that it may still write to: who gets an exclusive one may
+// delete.
 #pragma once
 
 #include <cstdint>

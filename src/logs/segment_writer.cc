@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -162,9 +163,12 @@ class SegmentWriter::Impl {
     return streams_[number];
   }
 
+  // A declaration holds for a whole file: a number that the current file knows is given out again in the
+  // next.
   void release(uint32_t number) {
+    const bool declared = streams_[number].declared_in == generation_;
     streams_[number] = {};
-    free_.push_back(number);
+    (declared ? free_after_rotation_ : free_).push_back(number);
   }
 
   static void sync_file(const base::UniqueFd& file) {
@@ -262,6 +266,8 @@ class SegmentWriter::Impl {
     dirty_ = false;
     planned_bytes_ = 0;
     ++generation_;
+    free_.insert(free_.end(), free_after_rotation_.begin(), free_after_rotation_.end());
+    free_after_rotation_.clear();
   }
 
   // Hands the encoded blocks to the kernel; 0 or errno. What was not taken stays, also half a block.
@@ -297,6 +303,7 @@ class SegmentWriter::Impl {
       ++number_;
       if (fd < 0) continue;  // somebody else took the number
       file_.reset(fd);
+      ::flock(fd, LOCK_SH | LOCK_NB);  // tells whoever deletes old segments that this one is still written to
       path_ = std::move(path);
       break;
     }
@@ -313,6 +320,7 @@ class SegmentWriter::Impl {
 
   std::vector<Stream> streams_;
   std::vector<uint32_t> free_;
+  std::vector<uint32_t> free_after_rotation_;
   std::vector<uint32_t> closed_in_block_;
 
   // The block being filled: events in order of arrival, and what is known of each stream in it.

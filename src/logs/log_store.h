@@ -1,0 +1,137 @@
+// CloudWatch Logs' data: groups, streams and events, over the segment files of any number of writers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "logs/filter_pattern.h"
+#include "logs/log_scan.h"
+
+namespace millrace::logs {
+
+struct GroupInfo {
+  std::string name;
+  base::TimeMs created = 0;
+  int retention_days = 0;  // 0: for ever
+  uint64_t stored_bytes = 0;
+  std::string log_class;
+  std::string kms_key;
+};
+
+struct StreamInfo {
+  std::string name;
+  base::TimeMs created = 0;
+  // Nothing when the stream has no events.
+  std::optional<base::TimeMs> first_event, last_event, last_ingestion;
+};
+
+enum class StreamOrder { kName, kLastEvent };
+
+struct StreamQuery {
+  std::string group;
+  std::string prefix;
+  StreamOrder order = StreamOrder::kName;
+  bool descending = false;
+  size_t limit = 50;
+  std::string after;  // `next` of the page before
+};
+struct StreamPage {
+  std::vector<StreamInfo> streams;
+  std::string next;  // empty: the end
+};
+
+struct InputEvent {
+  base::TimeMs timestamp;
+  std::string_view message;
+};
+// Which events of a batch were not taken, as PutLogEvents tells it.
+struct Rejections {
+  std::optional<size_t> too_new_start, too_old_end, expired_end;
+};
+
+struct GetQuery {
+  std::string group, stream;
+  std::optional<base::TimeMs> from, until;  // until is exclusive
+  bool from_head = false;
+  size_t limit = 10'000;
+  std::string token;
+};
+struct GetPage {
+  std::vector<Event> events;
+  std::string forward, backward;  // never empty; at the end the token that was passed
+};
+
+struct FilterQuery {
+  std::string group;
+  std::vector<std::string> streams;  // empty: all, or those of the prefix
+  std::string prefix;
+  std::optional<base::TimeMs> from, to;  // both inclusive
+  FilterPattern pattern;
+  bool newest_first = false;
+  size_t limit = 10'000;
+  std::string token;
+};
+struct FilterPage {
+  std::vector<Event> events;
+  std::string next;  // empty: the end
+};
+
+struct LogStoreOptions {
+  std::string writer = "engine";  // of the store's own segments; one store a directory and name
+  uint64_t segment_bytes_max = 64 << 20;
+  uint64_t scan_bytes_max = 1 << 30;  // a filter answers with what it has after reading that much
+};
+
+// Thread-safe. Sees what other processes have flushed to their segments at the time of each call. Errors
+// carry CloudWatch Logs' codes: ResourceNotFoundException, ResourceAlreadyExistsException,
+// InvalidParameterException; TransientError when the disk is full. Memory: see LogIndex; a query takes its
+// page and one span.
+class LogStore {
+ public:
+  // Opens or creates the directory and reads the heads of all segments.
+  LogStore(const std::string& directory, const base::Clock& clock, LogStoreOptions options = {});
+  ~LogStore();
+
+  void create_group(std::string_view name, std::string_view log_class = "STANDARD",
+                    std::string_view kms_key = "", const std::map<std::string, std::string>& tags = {});
+  // Does nothing when there is one: for jobs' groups.
+  void ensure_group(std::string_view name);
+  void delete_group(std::string_view name);
+  bool has_group(std::string_view name);
+  // By name, from after `after` on; `contains` may be empty. At most `limit`.
+  std::vector<GroupInfo> groups(std::string_view prefix, std::string_view contains, std::string_view after,
+                                size_t limit);
+  // 0 days: for ever.
+  void set_retention(std::string_view group, int days);
+  std::map<std::string, std::string> tags(std::string_view group);
+  // At most 50 afterwards: TooManyTagsException.
+  void set_tags(std::string_view group, const std::map<std::string, std::string>& tags);
+  void remove_tags(std::string_view group, const std::vector<std::string>& keys);
+
+  void create_stream(std::string_view group, std::string_view name);
+  void delete_stream(std::string_view group, std::string_view name);
+  StreamPage streams(const StreamQuery& query);
+
+  // Durable on return; concurrent calls share one sync. The batch's shape (order, sizes, span of time) is the
+  // caller's to check.
+  Rejections put_events(std::string_view group, std::string_view stream,
+                        const std::vector<InputEvent>& events);
+  GetPage get_events(const GetQuery& query);
+  FilterPage filter_events(const FilterQuery& query);
+
+  // Deletes segments in which every event is past its group's retention, or deleted. Returns how many. To be
+  // called now and then; readers do not show expired events in any case.
+  size_t apply_retention();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::logs
