@@ -89,8 +89,9 @@ Connection::~Connection() {
 
 Task<void> Connection::run(std::unique_ptr<Connection> self) {
   try {
-    while (co_await self->serve_one()) {
-    }
+    // Not `while (co_await …)`: g++ 12.2 loses its place in that loop and runs into a trap.
+    bool more = true;
+    while (more) more = co_await self->serve_one();
   } catch (...) {
     // Out of memory, at worst: this connection ends, the others go on.
   }
@@ -156,7 +157,8 @@ Task<bool> Connection::serve_one() {
   Response refusal;
   bool refused = false;
   try {
-    if (!co_await read_head(parsed)) co_return false;
+    bool there = co_await read_head(parsed);
+    if (!there) co_return false;
   } catch (const BadRequest& bad) {
     refusal = plain_response(bad.status, bad.why);
     refused = true;
