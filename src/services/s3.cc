@@ -1,0 +1,90 @@
+#include "services/s3.h"
+
+#include <algorithm>
+#include <array>
+
+#include "services/s3_call.h"
+#include "services/s3_errors.h"
+
+namespace millrace::services {
+
+S3Service::S3Service(objects::DirectoryStore& store, S3Options options)
+    : store_(store), options_(std::move(options)), workers_(options_.workers) {}
+
+S3Service::~S3Service() = default;
+
+S3Service::Handler S3Service::handler_of(std::string_view operation) {
+  struct Entry {
+    std::string_view operation;
+    Handler handler;
+  };
+  static constexpr std::array kHandlers = {
+      Entry{"AbortMultipartUpload", &S3Service::abort_multipart_upload},
+      Entry{"CompleteMultipartUpload", &S3Service::complete_multipart_upload},
+      Entry{"CopyObject", &S3Service::copy_object},
+      Entry{"CreateBucket", &S3Service::create_bucket},
+      Entry{"CreateMultipartUpload", &S3Service::create_multipart_upload},
+      Entry{"DeleteBucket", &S3Service::delete_bucket},
+      Entry{"DeleteObject", &S3Service::delete_object},
+      Entry{"DeleteObjects", &S3Service::delete_objects},
+      Entry{"GetBucketLocation", &S3Service::get_bucket_location},
+      Entry{"GetBucketVersioning", &S3Service::get_bucket_versioning},
+      Entry{"GetObject", &S3Service::get_object},
+      Entry{"GetObjectTagging", &S3Service::get_object_tagging},
+      Entry{"HeadBucket", &S3Service::head_bucket},
+      Entry{"HeadObject", &S3Service::head_object},
+      Entry{"ListBuckets", &S3Service::list_buckets},
+      Entry{"ListMultipartUploads", &S3Service::list_multipart_uploads},
+      Entry{"ListObjects", &S3Service::list_objects},
+      Entry{"ListObjectsV2", &S3Service::list_objects_v2},
+      Entry{"ListParts", &S3Service::list_parts},
+      Entry{"UploadPartCopy", &S3Service::upload_part_copy},
+  };
+  auto found = std::find_if(kHandlers.begin(), kHandlers.end(),
+                            [&](const Entry& entry) { return entry.operation == operation; });
+  return found == kHandlers.end() ? nullptr : found->handler;
+}
+
+bool S3Service::is_streamed(const aws::Operation& operation) {
+  return operation.name == "PutObject" || operation.name == "UploadPart";
+}
+
+bool S3Service::is_implemented(const aws::Operation& operation) {
+  return is_streamed(operation) || handler_of(operation.name) != nullptr;
+}
+
+void S3Service::handle(const aws::Operation& operation, http::Request request, const SigningContext& context,
+                       http::Respond respond) {
+  // shared: std::function wants copies, and a body of 32 MiB should not be copied.
+  auto owned = std::make_shared<http::Request>(std::move(request));
+  workers_.post([this, &operation, owned, context, respond = std::move(respond)] {
+    http::Response response;
+    try {
+      Handler handler = handler_of(operation.name);
+      if (!handler) throw not_implemented();
+      Call call{operation, owned->head, owned->body, context,
+                aws::decode(operation, owned->head, owned->body)};
+      response = (this->*handler)(call);
+    } catch (...) {
+      response = failed(owned->head, std::current_exception(), context.request_id);
+    }
+    respond(std::move(response));
+  });
+}
+
+http::Response S3Service::failed(const http::RequestHead& head, std::exception_ptr error,
+                                 const std::string& request_id) {
+  aws::ApiError s3 = to_s3_error(error);
+  http::Response response = aws::encode_error(aws::find_service("s3"), s3, request_id);
+  if (head.method == "HEAD") {
+    response.body.clear();  // RFC 9110 section 9.3.2: the status tells it all
+    response.content_length_of_head = 0;
+  }
+  return response;
+}
+
+base::json::object S3Service::owner() const {
+  return {{"ID", base::sha256_hex(options_.account)}, {"DisplayName", options_.account}};
+}
+
+}  // namespace millrace::services

@@ -1,0 +1,84 @@
+// Operations on buckets.
+#include <algorithm>
+
+#include "base/url.h"
+#include "services/s3_call.h"
+
+namespace millrace::services {
+
+namespace json = base::json;
+
+http::Response S3Service::list_buckets(Call& call) {
+  size_t limit = call.count("MaxBuckets", 10'000);
+  std::string prefix = call.text("Prefix"), after = call.text("ContinuationToken");
+  json::array buckets;
+  json::object output;
+  for (const objects::BucketRecord& bucket : store_.buckets(after)) {
+    if (!bucket.name.starts_with(prefix)) continue;
+    if (buckets.size() == limit) {
+      output["ContinuationToken"] = buckets.back().as_object()["Name"];
+      break;
+    }
+    buckets.push_back(
+        {{"Name", bucket.name}, {"CreationDate", bucket.created}, {"BucketRegion", bucket.region}});
+  }
+  output["Buckets"] = std::move(buckets);
+  output["Owner"] = owner();
+  if (!prefix.empty()) output["Prefix"] = prefix;
+  return call.answer(std::move(output));
+}
+
+http::Response S3Service::create_bucket(Call& call) {
+  std::string region = options_.region;
+  if (const json::object* configuration = base::find_object(call.input, "CreateBucketConfiguration")) {
+    if (auto wanted = base::find_string(*configuration, "LocationConstraint"); wanted && !wanted->empty()) {
+      if (*wanted != options_.region || *wanted == "us-east-1")
+        throw s3_error(
+            *wanted == "us-east-1" ? "InvalidLocationConstraint" : "IllegalLocationConstraintException",
+            *wanted == "us-east-1"
+                ? "The specified location-constraint is not valid"
+                : "The " + std::string(*wanted) +
+                      " location constraint is incompatible for the region specific endpoint this request "
+                      "was sent to.");
+      region = *wanted;
+    }
+  }
+  bool created = store_.create_bucket(call.bucket(), region);
+  // Only us-east-1 lets an owner create a bucket twice (S3 API reference, CreateBucket).
+  if (!created && options_.region != "us-east-1")
+    throw s3_error("BucketAlreadyOwnedByYou",
+                   "Your previous request to create the named bucket succeeded and you already own it.");
+  return call.answer({{"Location", "/" + call.bucket()}});
+}
+
+http::Response S3Service::head_bucket(Call& call) {
+  objects::BucketRecord bucket = store_.bucket(call.bucket());
+  http::Response response = call.answer({{"BucketRegion", bucket.region}, {"AccessPointAlias", false}});
+  response.content_length_of_head = 0;
+  return response;
+}
+
+http::Response S3Service::delete_bucket(Call& call) {
+  store_.delete_bucket(call.bucket());
+  return call.answer();
+}
+
+http::Response S3Service::get_bucket_location(Call& call) {
+  objects::BucketRecord bucket = store_.bucket(call.bucket());
+  // The one document of S3 that its model does not describe: the text stands in the root element itself.
+  http::Response response;
+  response.headers.add("Content-Type", "application/xml");
+  response.headers.add("x-amz-request-id", call.context.request_id);
+  response.body =
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint "
+      "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+  response.body += bucket.region == "us-east-1" ? "/>" : ">" + bucket.region + "</LocationConstraint>";
+  return response;
+}
+
+http::Response S3Service::get_bucket_versioning(Call& call) {
+  store_.bucket(call.bucket());
+  return call.answer();  // never configured
+}
+
+}  // namespace millrace::services
