@@ -34,6 +34,8 @@ struct AttemptOutcome {
   AttemptToken token = 0;
   bool started = false;    // a process was there; false: `reason` says why not (CannotPullContainerError: …)
   bool host_lost = false;  // the runner died under it
+  bool never_received =
+      false;  // adopt() only: the host lives and has never heard of it, so it may be started
   std::optional<int> exit_code;  // 128 + signal when a signal ended it
   bool out_of_memory = false;
   std::string reason;  // container reason as AWS has it, empty for an ordinary exit
@@ -56,7 +58,7 @@ class ExecutorListener {
   // Repeated after a restart until acknowledged.
   virtual void attempt_finished(const AttemptOutcome& outcome) = 0;
   // The host and every attempt on it are gone; attempt_finished(host_lost) follows for each. `instance` is
-  // the name it had.
+  // the name it had; Executor::instance() already names the host that took its place.
   virtual void host_lost(const std::string& instance) = 0;
 };
 
@@ -68,8 +70,9 @@ class Executor {
   // "i-0123456789abcdef0": the name of the host, as EC2 would give it; new after a loss.
   virtual std::string instance() const = 0;
   // Tells which attempts the engine believes to be running. Reports go to `listener` from now on: attempts
-  // that run are adopted, those unknown to the host are reported as host_lost, and those that the engine does
-  // not name are killed. Call once, before anything else.
+  // that run are adopted, those unknown to the host are reported as never_received (host_lost when the host
+  // died since the engine was last here), and those that the engine does not name are killed. Call once,
+  // before anything else.
   virtual void adopt(const std::vector<AttemptToken>& believed, ExecutorListener& listener) = 0;
   // The record of the attempt must be durable before. A second start of the same token is ignored.
   virtual void start(std::vector<AttemptSpec> attempts) = 0;

@@ -70,13 +70,13 @@ Job::Start Job::start(bool last_try) {
   };
 
   try {
-    if (spec.working_directory.empty() && scratch_.empty()) scratch_ = host_.scratch->make(spec.token);
+    if (spec.working_directory.empty() && !scratch_) scratch_ = host_.scratch->take();
     if (spec.memory_mib > 0 && host_.cgroups && !cgroup_) cgroup_ = host_.cgroups->acquire(spec.memory_mib);
   } catch (const base::TransientError& error) {
     return try_later(error.what());
   }
   SpawnRequest spawn_request;
-  spawn_request.directory = scratch_.empty() ? spec.working_directory : scratch_;
+  spawn_request.directory = scratch_ ? scratch_->path : spec.working_directory;
   if (spec.command[0] == "millrace") {
     spawn_request.program = host_.self;
   } else {
@@ -211,7 +211,7 @@ void Job::finish(int64_t now_ms) {
   if (log_open_) host_.sink->close_stream(log_stream_);
   log_open_ = false;
   if (cgroup_) host_.cgroups->release(std::move(cgroup_));
-  if (!scratch_.empty()) host_.scratch->remove(scratch_);
+  if (scratch_) host_.scratch->give_back(std::move(scratch_));
   if (slot_ >= 0) host_.table->free(slot_);
   slot_ = -1;
 }

@@ -91,7 +91,7 @@ class Job {
   bool exited_ = false;
   Stream streams_[2];
   std::unique_ptr<MemoryCgroup> cgroup_;
-  std::string scratch_;
+  std::unique_ptr<Scratch::Folder> scratch_;
   bool log_open_ = false;
   uint32_t log_stream_ = 0;
   uint64_t last_line_ = 0;

@@ -196,13 +196,16 @@ class Runner::Impl {
       }
       case FrameType::kUnknown: {
         auto token = reader.number<AttemptToken>();
-        if (!link_.lost_instance.empty()) listener_->host_lost(link_.lost_instance);
-        link_.lost_instance.clear();
+        bool lost = !link_.lost_instance.empty();
+        if (lost && !loss_reported_) listener_->host_lost(link_.lost_instance);
+        loss_reported_ = true;
         {
           std::lock_guard lock(mutex_);
           live_.erase(token);
         }
-        report_lost(token);
+        // A runner keeps every outcome until it is acknowledged, and one that ended by itself kept none: so
+        // what the same or no runner has not heard of was never sent.
+        report_lost(token, !lost);
         return;
       }
       case FrameType::kAdopted:
@@ -212,10 +215,11 @@ class Runner::Impl {
     }
   }
 
-  void report_lost(AttemptToken token) {
+  void report_lost(AttemptToken token, bool never_received = false) {
     AttemptOutcome outcome;
     outcome.token = token;
-    outcome.host_lost = true;
+    outcome.host_lost = !never_received;
+    outcome.never_received = never_received;
     outcome.stopped_at = base::SystemClock().now_ms();
     listener_->attempt_finished(outcome);
   }
@@ -270,6 +274,7 @@ class Runner::Impl {
   base::UniqueFd wake_;
   ExecutorListener* listener_ = nullptr;
   std::thread thread_;
+  bool loss_reported_ = false;  // of the host that was there before; the thread's own
   std::atomic<bool> stop_ = false;
 
   mutable std::mutex mutex_;  // guards what follows; link_.in and lost_instance are the thread's own

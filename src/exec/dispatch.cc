@@ -1,0 +1,80 @@
+#include "exec/dispatch.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+
+namespace millrace::exec {
+
+Dispatch::Dispatch(engine::Driver& driver, Executor& executor, JobEnvironment environment)
+    : driver_(driver), executor_(executor), environment_(std::move(environment)) {}
+
+void Dispatch::begin(const std::vector<AttemptToken>& believed) {
+  executor_.adopt(believed, *this);
+  offer_host();
+}
+
+void Dispatch::offer_host() {
+  Capacity capacity = executor_.capacity();
+  engine::HostUp host;
+  host.instance = executor_.instance();
+  host.vcpus_milli = std::llround(capacity.vcpus * 1000);
+  host.memory_mib = capacity.memory_mib;
+  host.gpus = capacity.gpus;
+  driver_.report(host);
+}
+
+void Dispatch::perform(std::vector<engine::Effect> effects) {
+  std::vector<AttemptSpec> starts;
+  std::vector<AttemptToken> acknowledged;
+  for (engine::Effect& effect : effects) {
+    if (auto* start = std::get_if<engine::StartAttempt>(&effect)) {
+      AttemptSpec spec;
+      spec.token = start->token;
+      spec.image = start->image;
+      spec.command = std::move(start->command);
+      // Our own first: what the job definition says wins, but for the AWS_BATCH_ variables, which the engine puts last.
+      spec.environment = environment_(*start);
+      for (auto& variable : start->environment) {
+        std::erase_if(spec.environment, [&](const auto& ours) { return ours.first == variable.first; });
+        spec.environment.push_back(std::move(variable));
+      }
+      spec.vcpus = static_cast<double>(start->vcpus_milli) / 1000;
+      spec.memory_mib = start->memory_mib;
+      spec.log_group = start->log_group;
+      spec.log_stream = start->log_stream;
+      starts.push_back(std::move(spec));
+    } else if (auto* stop = std::get_if<engine::StopAttempt>(&effect)) {
+      executor_.stop(stop->token, stop->grace_ms);
+    } else if (auto* acknowledge = std::get_if<engine::AcknowledgeAttempt>(&effect)) {
+      acknowledged.push_back(acknowledge->token);
+    }
+  }
+  if (!starts.empty()) executor_.start(std::move(starts));
+  if (!acknowledged.empty()) executor_.acknowledge(acknowledged);
+}
+
+void Dispatch::attempt_started(AttemptToken token, base::TimeMs at) {
+  driver_.report(engine::AttemptStarted{token, at});
+}
+
+void Dispatch::attempt_finished(const AttemptOutcome& outcome) {
+  engine::AttemptFinished report;
+  report.token = outcome.token;
+  report.started = outcome.started;
+  report.host_lost = outcome.host_lost;
+  report.never_received = outcome.never_received;
+  report.exit_code = outcome.exit_code;
+  report.reason = outcome.reason;
+  report.started_at = outcome.started_at;
+  report.stopped_at = outcome.stopped_at;
+  driver_.report(std::move(report));
+}
+
+void Dispatch::host_lost(const std::string& instance) {
+  spdlog::warn("the runner {} is gone, and with it the jobs that ran there; {} takes its place", instance,
+               executor_.instance());
+  offer_host();
+}
+
+}  // namespace millrace::exec
