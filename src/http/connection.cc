@@ -310,6 +310,7 @@ Task<bool> Connection::serve_request(ParsedHead parsed) {
     keep_alive = drain;
   }
   bool http_1_0 = parsed.http_1_0;
+  if (http_1_0 && response.source && !is_head) keep_alive = drain = false;  // its end is the connection's
   if (!co_await send_response(std::move(response), is_head, http_1_0, keep_alive)) co_return false;
   if (drain) co_return co_await drain_request_body(parsed);
   if (!keep_alive && !body_ended_) co_await linger();
@@ -395,7 +396,6 @@ Task<bool> Connection::send_response(Response response, bool is_head, bool http_
     framing.content_length = static_cast<uint64_t>(response.content_length_of_head);
   } else if (response.source) {
     framing.chunked = !http_1_0;
-    if (http_1_0 && !is_head) keep_alive = false;  // the end of the connection is the end of the body
   } else if (!bodiless) {
     framing.content_length = response.file ? response.file->length : response.body.size();
   }
@@ -417,8 +417,7 @@ Task<bool> Connection::send_response(Response response, bool is_head, bool http_
     if (!co_await send_source(*response.source, chunked)) co_return false;
   }
   deadline_ms_ = kForever;
-  // keep_alive may have been withdrawn above.
-  co_return keep_alive || !framing.keep_alive;
+  co_return true;
 }
 
 // Head and body leave in one packet where they fit. `more`: another piece follows at once.
