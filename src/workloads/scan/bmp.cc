@@ -79,7 +79,8 @@ void read_bmp(MediaBytes& bytes, ImageFacts& facts) {
   set_resolution(facts, static_cast<uint64_t>(std::max(width, 0)),
                  static_cast<uint64_t>(std::llabs(int64_t{height})), info + 4);
   uint32_t compression = header >= 20 ? bytes.read_le32(info + 16, "BMP header") : 0;
-  bool alpha = header >= 56 && bits == 32 && bytes.read_le32(info + 52, "BMP masks") != 0;
+  bool alpha = (header >= 56 || (header == 40 && compression == 6)) && bits == 32 &&
+               bytes.read_le32(info + 52, "BMP masks") != 0;
   name_pixels(bits, alpha, facts);
   facts.has_alpha = alpha;
   facts.compression = compression_name(compression);

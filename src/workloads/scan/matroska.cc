@@ -163,7 +163,9 @@ class MatroskaReader {
         read_top(e);
       }
       if (e.size == kUnknown) break;
-      if (e.size > bytes_.size()) check_end(UINT64_MAX, bytes_.size(), "Matroska element");
+      if (e.size > bytes_.size()) {
+        corrupt("truncated: a Matroska element of " + std::to_string(e.size) + " bytes", e.start);
+      }
       at = e.end();
     }
     follow_seeks();
@@ -224,7 +226,8 @@ class MatroskaReader {
       Element e = element(segment_ + position);
       if (e.id == id) read_top(e);
     }
-    if (missing_ && tracks_.empty()) check_end(UINT64_MAX, bytes_.size(), "Matroska tracks");
+    if (missing_ && tracks_.empty())
+      corrupt("truncated: Matroska tracks stand beyond the end", bytes_.size());
   }
 
   void read_info(const Element& e) {

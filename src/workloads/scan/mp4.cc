@@ -35,8 +35,9 @@ class Mp4Reader {
     }
     conclude();
     if (!moov_)
-      corrupt("no moov box: the recording was never finished, or the file is truncated; its end",
+      corrupt("no moov box: the recording was never finished, or the file is truncated, its end",
               bytes_.size());
+    if (tracks_.empty()) corrupt("moov box without a track, end of file", bytes_.size());
   }
 
  private:
@@ -55,8 +56,8 @@ class Mp4Reader {
             facts_.container = bytes_.read_be32(box.at, "ftyp") == fourcc("qt  ") ? "mov" : "mp4";
           break;
         case fourcc("moov"):
+          if (!moov_) read_movie(box);  // of a truncated one what there is
           check_end(box.end, bytes_.size(), "moov box");
-          if (!moov_) read_movie(box);
           break;
         case fourcc("mdat"):
           if (!moov_) mdat_first_ = true;

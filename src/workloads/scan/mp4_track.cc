@@ -246,6 +246,10 @@ void read_audio_description(MediaBytes& bytes, const Mp4Box& entry, Mp4Track& tr
     each_box(bytes, extensions, entry.end,
              [&](const Mp4Box& box) { read_audio_extension(bytes, box, track, little_endian); });
   if (audio.codec.empty()) audio.codec = pcm_of_fourcc(entry.type, bits, little_endian);
+  if (audio.codec == "amr_nb" || audio.codec == "amr_wb") {  // fixed by 3GPP TS 26.101 and 26.201
+    audio.channels = 1;
+    audio.sample_rate_hz = audio.codec == "amr_nb" ? 8000 : 16000;
+  }
   bool pcm = audio.codec.starts_with("pcm_");
   if (pcm) {
     // The name has the width that counts: a version 1 description of 24-bit samples still says 16.

@@ -108,7 +108,8 @@ void read_psd(MediaBytes& bytes, ImageFacts& facts) {
   uint64_t layers_size = large ? bytes.read_be64(at, "PSD layers") : bytes.read_be32(at, "PSD layers");
   at += large ? 8 : 4;
   if (layers_size > bytes.size() - std::min(at, bytes.size()))
-    check_end(UINT64_MAX, bytes.size(), "PSD layers");
+    throw base::CorruptError("truncated: PSD layers of " + std::to_string(layers_size) + " bytes at offset " +
+                             std::to_string(at) + ", the file has " + std::to_string(bytes.size()));
   uint32_t layers = 0;
   bool merged_alpha = false;
   unsigned length_size = large ? 8 : 4;

@@ -73,11 +73,12 @@ uint64_t read_directory(TiffStructure& tiff, uint64_t offset, TiffDirectory& d, 
         d.subfile = tiff.integer(entry);
         break;
       case 256:
-        d.width = tiff.integer(entry);
+        // Of a tag that stands twice the first counts, as in libtiff.
+        if (!d.has_size) d.width = tiff.integer(entry);
         d.has_size = true;
         break;
       case 257:
-        d.height = tiff.integer(entry);
+        if (d.height == 0) d.height = tiff.integer(entry);
         break;
       case 258: {
         d.bits = 0;

@@ -432,6 +432,11 @@ void complete_video_facts(VideoFacts& facts) {
   bool planar = facts.codec == "h264" || facts.codec == "hevc" || facts.codec == "av1" ||
                 facts.codec == "vp8" || facts.codec == "vp9" || facts.codec == "mpeg4" ||
                 facts.codec == "prores";
+  if (facts.codec == "h263") {
+    facts.bit_depth = 8;
+    facts.chroma = "4:2:0";
+    facts.pixel_format = "yuv420p";
+  }
   if (facts.codec == "vp8") {
     facts.bit_depth = 8;
     facts.chroma = "4:2:0";

@@ -84,12 +84,12 @@ void read_webp(MediaBytes& bytes, ImageFacts& facts) {
     } else if (kind == "XMP ") {
       facts.has_xmp = true;
     }
+    facts.channels = facts.has_alpha.value_or(false) ? 4 : 3;
+    facts.color_mode = *facts.channels == 4 ? "RGBA" : "RGB";
     uint64_t next = data + size + (size & 1);
     check_end(data + size, bytes.size(), "WebP chunk");
     at = next;
   }
-  facts.channels = facts.has_alpha.value_or(false) ? 4 : 3;
-  facts.color_mode = *facts.channels == 4 ? "RGBA" : "RGB";
   if (*facts.animated && counted) facts.frame_count = frames;
   check_end(end, bytes.size(), "WebP file");
   if (!picture && counted) corrupt("WebP without a picture, its end", end);
