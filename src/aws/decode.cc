@@ -25,7 +25,8 @@ constexpr unsigned kJsonDepthMax = 64;
 json::string_view boost_view(std::string_view text) { return {text.data(), text.size()}; }
 
 // A value of a path label, query parameter or header; adds to the list when the member is one.
-void bind(const ServiceModel& service, const Member& member, std::string_view text, json::object& bound) {
+void bind_value(const ServiceModel& service, const Member& member, std::string_view text,
+                json::object& bound) {
   json::string_view name = boost_view(member.name);
   bool is_list = member.shape->type == ShapeType::kList;
   Member element = member;
@@ -51,7 +52,7 @@ void bind_query(const Operation& operation, const http::RequestHead& head, json:
     // A response header and a query parameter may share a name: look at the query's members only.
     for (const Member& member : operation.input->members)
       if (member.location == Location::kQuery && member.wire == name)
-        bind(*operation.service, member, value, bound);
+        bind_value(*operation.service, member, value, bound);
   }
 }
 
@@ -61,11 +62,11 @@ void bind_headers(const Operation& operation, const http::RequestHead& head, jso
       for (const auto& [name, value] : head.headers) {
         if (!base::equals_ignore_case(name, member.wire)) continue;
         if (member.shape->type != ShapeType::kList) {
-          bind(*operation.service, member, base::trim(value), bound);
+          bind_value(*operation.service, member, base::trim(value), bound);
           break;
         }
         for (std::string_view part : base::split(value, ','))
-          if (!base::trim(part).empty()) bind(*operation.service, member, base::trim(part), bound);
+          if (!base::trim(part).empty()) bind_value(*operation.service, member, base::trim(part), bound);
       }
     } else if (member.location == Location::kHeaderPrefix) {
       json::object map;
@@ -83,7 +84,7 @@ void bind_headers(const Operation& operation, const http::RequestHead& head, jso
 json::object bind_all(const Operation& operation, const http::RequestHead& head) {
   json::object bound;
   match_path(operation, head.path, [&](const Member& member, std::string_view text) {
-    bind(*operation.service, member, base::percent_decode(text), bound);
+    bind_value(*operation.service, member, base::percent_decode(text), bound);
   });
   bind_query(operation, head, bound);
   bind_headers(operation, head, bound);

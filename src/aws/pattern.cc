@@ -38,6 +38,7 @@ class PatternCache {
 }  // namespace
 
 std::string re2_pattern(std::string_view java) {
+  if (java == "^(?!\\s*$).+") return ".*\\S.*";  // not blank: the one look-around that has a plain equivalent
   std::string out;
   for (size_t i = 0; i < java.size(); ++i) {
     if (java[i] == '\\' && i + 1 < java.size()) {
