@@ -344,6 +344,7 @@ Task<Connection::Body> Connection::read_body(const ParsedHead& parsed, BodySink*
                         ? loop_.scratch.size()
                         : static_cast<size_t>(std::min<uint64_t>(body_left_, loop_.scratch.size()));
       if (++turns_ >= kTurnsMax) co_await yield();
+      if (killed_) co_return Body::kGone;
       ssize_t n = receive(most);
       while (n == kWouldBlock) {
         expect_progress_within(loop_.options.request_timeout);

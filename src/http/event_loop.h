@@ -82,6 +82,7 @@ struct EventLoop {
   std::atomic<size_t> connection_count{0};
   std::vector<char> scratch;  // what recv() fills; used up before the next suspension
   bool stopping = false;      // no new requests
+  bool closing = false;       // nothing at all
   boost::asio::io_context io{1};
   Timer sweeper;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>(io);

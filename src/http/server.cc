@@ -92,7 +92,7 @@ void block_signals() {
 
 Task<void> sweep(EventLoop& loop) {
   boost::system::error_code error;
-  while (!error) {
+  while (!error && !loop.closing) {
     loop.sweeper.expires_after(kSweepEvery);
     co_await loop.sweeper.async_wait(asio::redirect_error(Token(), error));
     int64_t now = coarse_now_ms();
@@ -143,6 +143,7 @@ class Server::Impl {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     for (auto& loop : loops_) {
       asio::post(loop->io, [&loop = *loop] {
+        loop.closing = true;  // the sweeper may be past its wait already, where cancel() does not reach it
         for (Connection* connection : loop.connections) connection->kill();
         loop.sweeper.cancel();
       });
