@@ -181,8 +181,8 @@ const std::vector<uint32_t>& BlendFile::of_code(std::string_view code) const {
 std::string BlendFile::content(uint32_t index, size_t bytes_max) {
   const BlendBlock& block = blocks_[index];
   size_t wanted = std::min<uint64_t>(block.length, bytes_max);
+  clock_.check();
   if (bytes_.random_access()) {
-    clock_.check();
     return std::string(bytes_.read(block.offset, wanted));
   }
   auto it = kept_.find(index);
