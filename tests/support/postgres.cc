@@ -83,6 +83,7 @@ Postgres::Postgres() {
   if (const passwd* user = geteuid() == 0 ? getpwnam("postgres") : nullptr) {
     if (chown(folder_.c_str(), user->pw_uid, user->pw_gid) != 0) throw std::runtime_error("chown " + folder_);
   }
+  fs::permissions(folder_, fs::perms(0755));  // tests may connect as other users
   fs::path log = folder_ + ".log";
   std::string data = folder_ + "/data";
   pid_t made = start({program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",

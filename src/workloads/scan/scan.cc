@@ -102,7 +102,12 @@ class Scan {
         writer_(std::make_unique<CatalogWriter>(*writing_)),
         known_(*reading_, range_),
         candidates_(workers() + 2),
-        batches_(2 * workers() + 8) {}
+        batches_(2 * workers() + 8) {
+    auto path = sql::sqlite_path(options.database_url);
+    if (path && source_.context.storage == "local") {
+      database_path_ = std::filesystem::absolute(*path).lexically_normal().string();
+    }
+  }
 
   ScanCounts run() {
     ScanContext& context = source_.context;
@@ -123,7 +128,7 @@ class Scan {
       note_end(stopped() ? "interrupted" : "failed", e.what());
       throw;
     }
-    note_end(counts_.errors > 0 ? "partial" : "complete", "");
+    note_end(errors_ > 0 ? "partial" : "complete", "");
     return counts_;
   }
 
@@ -182,13 +187,19 @@ class Scan {
     if (stopped() || failed_) return false;
     if (object.key.ends_with('/')) return true;  // what consoles make for a "folder"
     std::string path = source_.context.base + object.key;
-    if (!options_.shard.has(path)) return true;
+    if (!options_.shard.has(path) || is_own_database(path)) return true;
     ++files_listed_;
     bytes_listed_ += static_cast<int64_t>(object.size);
     paths_.push_back(workloads::storage_text(path));
     asked_.push_back({object, 0});
     if (asked_.size() >= KnownFiles::kAskedMax) compare();
     return true;
+  }
+
+  // The catalogue below its own tree would be found changed by every scan.
+  bool is_own_database(std::string_view path) const {
+    return !database_path_.empty() && path.starts_with(database_path_) &&
+           (path.size() == database_path_.size() || path.substr(database_path_.size()).starts_with('-'));
   }
 
   // Sorts what was listed into what is known and unchanged and what has to be read.
@@ -435,6 +446,7 @@ class Scan {
   JobResult& result_;
   OpenedSource source_;
   PathRange range_;
+  std::string database_path_;                 // of a SQLite catalogue
   std::unique_ptr<sql::Connection> reading_;  // of the listing thread
   std::unique_ptr<sql::Connection> writing_;  // of the writer, and of the caller before and after it
   std::unique_ptr<CatalogWriter> writer_;
