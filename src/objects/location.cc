@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/url.h"
 #include "objects/local_reader.h"
+#include "objects/s3_client.h"
 #include "objects/store.h"
 
 namespace millrace::objects {
@@ -36,6 +37,15 @@ Location parse_location(std::string_view url) {
     throw bad("unknown scheme");
   location.path = url;
   return location;
+}
+
+std::unique_ptr<ObjectReader> open_reader(const Location& location) {
+  if (!location.is_s3) return open_local(location.path);
+  std::unique_ptr<S3Client> client = open_s3(location.bucket);
+  if (!client->bucket_exists())
+    throw base::NotFoundError("there is no bucket " + location.bucket + " (s3://" + location.bucket + ")",
+                              "NoSuchBucket");
+  return client;
 }
 
 }  // namespace millrace::objects
