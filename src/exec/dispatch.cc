@@ -33,7 +33,8 @@ void Dispatch::perform(std::vector<engine::Effect> effects) {
       spec.token = start->token;
       spec.image = start->image;
       spec.command = std::move(start->command);
-      // Our own first: what the job definition says wins, but for the AWS_BATCH_ variables, which the engine puts last.
+      // Our own first: what the job definition says wins, but for the AWS_BATCH_ variables, which the engine
+      // puts last.
       spec.environment = environment_(*start);
       for (auto& variable : start->environment) {
         std::erase_if(spec.environment, [&](const auto& ours) { return ours.first == variable.first; });

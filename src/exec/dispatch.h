@@ -11,12 +11,13 @@
 
 namespace millrace::exec {
 
-// What every job gets beside its own environment: where the APIs are and who it is there. Called in the engine's
-// thread.
+// What every job gets beside its own environment: where the APIs are and who it is there. Called in the
+// engine's thread.
 using JobEnvironment =
     std::function<std::vector<std::pair<std::string, std::string>>(const engine::StartAttempt& attempt)>;
 
-// Both objects outlive the dispatch; the driver must be stopped, and the executor gone, before it is destroyed.
+// Both objects outlive the dispatch; the driver must be stopped, and the executor gone, before it is
+// destroyed.
 class Dispatch final : public engine::Performer, public ExecutorListener {
  public:
   Dispatch(engine::Driver& driver, Executor& executor, JobEnvironment environment);

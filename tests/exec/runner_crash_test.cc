@@ -40,7 +40,8 @@ TEST_F(RunnerCrashTest, JobsOutliveTheEngineAndAreAdopted) {
   Runner& engine = runner({1, 2, 99});
   EXPECT_EQ(engine.instance(), instance);
   EXPECT_EQ(reports_.outcome(2).exit_code, 12);
-  EXPECT_TRUE(reports_.outcome(99).host_lost);
+  EXPECT_TRUE(reports_.outcome(99).never_received);
+  EXPECT_FALSE(reports_.outcome(99).host_lost);
   reports_.wait_started(1);
   EXPECT_FALSE(reports_.has(1));
   std::ofstream(go) << "now\n";
@@ -253,7 +254,7 @@ TEST_F(RunnerCrashTest, TwoThousandJobsUnderRandomKills) {
       ASSERT_EQ(++verdicts[token], 1);
       running.erase(token);
       recorded.push_back(token);
-      if (outcome.host_lost) {
+      if (outcome.host_lost || outcome.never_received) {
         waiting.push_back(number);
         continue;
       }

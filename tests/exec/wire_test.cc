@@ -11,7 +11,7 @@ TEST(Wire, CarriesAnAttemptAndItsOutcomeUnchanged) {
   // Breaks when a member is forgotten or two are swapped on one side.
   AttemptSpec spec{7,    "img",   {"a", "", "c d"}, {{"N", "v=1"}, {"EMPTY", ""}}, "/w", 1.5,
                    2048, "group", "stream"};
-  AttemptOutcome outcome{9, true, false, 137, true, "why", 11, 12, 13, 14, 15};
+  AttemptOutcome outcome{9, true, false, false, 137, true, "why", 11, 12, 13, 14, 15};
   std::string bytes;
   write_start(bytes, spec, true);
   write_outcome(bytes, outcome);
