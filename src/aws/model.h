@@ -106,7 +106,7 @@ struct Operation {
   uint16_t status;                  // of success
   const Shape* input;               // a structure, never null
   const Shape* output;              // a structure, never null
-  std::string_view result_wrapper;  // Query: "AssumeRoleResult", empty when the output has no members
+  std::string_view result_wrapper;  // Query: "AssumeRoleResult", empty when replies have none
   std::span<const Shape* const> errors;
 };
 

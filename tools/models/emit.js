@@ -90,10 +90,9 @@ export function emitService(service, table) {
       (uriPath.includes('{') || required.length ? routes.template : routes.literal).push([op.uri, op.method, i]);
     }
     const errorsAt = place(errorLists, op.errors.map((e) => `&kShapes[${index.get(e)}]`));
-    const wrapper = service.protocol === 'Query' && table.shapes[op.output].members.length ? `${op.name}Result` : '';
     operations.push(`{${text(op.name)}, &k${camel(service.table)}, ${text(op.method)}, ${text(op.uri)}, ${slice('kSegments', pathAt, pathCount)}, ` +
       `${slice('kLiterals', queryAt, queryCount)}, ${text(id)}, ${op.status ?? 200}, &kShapes[${index.get(op.input)}], &kShapes[${index.get(op.output)}], ` +
-      `${text(wrapper)}, ${slice('kErrorLists', errorsAt, op.errors.length)}}`);
+      `${text(op.wrapper)}, ${slice('kErrorLists', errorsAt, op.errors.length)}}`);
   });
   routes.literal.sort((x, y) => byte(x[0], y[0]) || byte(x[1], y[1]));
   const allErrors = names.filter((n) => table.shapes[n].error);

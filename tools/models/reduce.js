@@ -1,7 +1,7 @@
 // Merges what three publications of AWS's models know about one service into one neutral table:
 //   @aws-sdk/client-* (newest): operations, shapes, HTTP bindings, required members, enums, errors;
 //   aws-sdk v2: the order of members, integer against long, float and double;
-//   Debian's botocore: lengths, ranges, patterns, errors of each operation;
+//   Debian's botocore (its own Python, so that every machine reads the same version): lengths, ranges, patterns, errors of each operation;
 //   overlay.json: number types of members newer than the last two.
 // A table has facts only: no documentation text, no code.
 import { execFileSync } from 'node:child_process';
@@ -50,7 +50,7 @@ export function reduce(service) {
   const client = require(`@aws-sdk/${service.client}`);
   const packageFolder = path.dirname(require.resolve(`@aws-sdk/${service.client}/package.json`));
   const v2 = JSON.parse(readFileSync(require.resolve(`aws-sdk/apis/${service.v2}.min.json`), 'utf8'));
-  const python = execFileSync('python3', [path.join(here, 'read_botocore.py'), service.botocore], { maxBuffer: 1 << 28 });
+  const python = execFileSync('/usr/bin/python3', [path.join(here, 'read_botocore.py'), service.botocore], { maxBuffer: 1 << 28 });
   const boto = JSON.parse(python);
   const types = declarations(path.join(packageFolder, 'dist-types', 'models'));
   const enums = new Map();
@@ -233,6 +233,10 @@ export function reduce(service) {
       op.uri = bucketInPath(http[1], shapes.get(op.input));
       op.status = b?.http?.responseCode ?? http[2];
       if (http[2] !== 200) op.status = http[2];
+    }
+    if (service.protocol === 'Query') {
+      const wrapper = b?.output?.resultWrapper ?? a?.output?.resultWrapper ?? (shapes.get(op.output).members.length ? `${name}Result` : undefined);
+      if (wrapper) op.wrapper = wrapper;
     }
     op.errors = (b?.errors ?? []).map((e) => e.shape).sort();
     operations.push(op);
