@@ -96,7 +96,8 @@ class Resolver {
     size_t udim = edge.path.find("<UDIM>");
     if (!edge.tiles.empty() && udim != std::string::npos) {
       Found found{true, std::nullopt};
-      for (const base::json::value& tile : base::parse_json(edge.tiles).as_array()) {
+      const base::json::value tiles = base::parse_json(edge.tiles);
+      for (const base::json::value& tile : tiles.as_array()) {
         std::string path = edge.path;
         path.replace(udim, 6, std::to_string(tile.as_int64()));
         std::optional<int64_t> file = file_at(path);
