@@ -12,7 +12,6 @@
 #include <mutex>
 #include <thread>
 #include <unordered_set>
-#include <utility>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -267,7 +266,7 @@ class Runner::Impl {
       write_some();
     }
     listener_->host_lost(lost_instance);
-    for (AttemptToken token : lost) report_gone(token, true);
+    for (AttemptToken token : lost) report_lost(token);
   }
 
   const RunnerOptions options_;
@@ -277,7 +276,6 @@ class Runner::Impl {
   std::thread thread_;
   bool loss_reported_ = false;  // of the host that was there before; the thread's own
   std::atomic<bool> stop_ = false;
-  bool loss_told_ = false;  // of the runner that was found dead
 
   mutable std::mutex mutex_;  // guards what follows; link_.in and lost_instance are the thread's own
   RunnerLink link_;
