@@ -108,9 +108,9 @@ std::vector<KnownFiles::File> KnownFiles::find(const std::vector<std::string>& p
   return files;
 }
 
-sql::Statement& CatalogWriter::statement(const std::string& sql) {
-  std::unique_ptr<sql::Statement>& statement = statements_[sql];
-  if (!statement) statement = connection_.prepare(sql);
+sql::Statement& CatalogWriter::insert_statement(const Table& table, size_t rows, std::string_view suffix) {
+  std::unique_ptr<sql::Statement>& statement = statements_[{std::string(table.name), rows}];
+  if (!statement) statement = connection_.prepare(upsert_sql(table, rows).append(suffix));
   return *statement;
 }
 
@@ -119,10 +119,14 @@ void CatalogWriter::update_by_ids(std::string_view head, const std::vector<int64
                                   const int64_t* extra) {
   if (ids.empty()) return;
   int first = extra != nullptr ? 2 : 1;
-  std::string sql(head);
-  sql += '(';
-  append_parameters(sql, static_cast<size_t>(first), kIdsAtOnce);
-  sql::Statement& update = statement(sql + ")");
+  std::unique_ptr<sql::Statement>& prepared = statements_[{std::string(head), 0}];
+  if (!prepared) {
+    std::string sql(head);
+    sql += '(';
+    append_parameters(sql, static_cast<size_t>(first), kIdsAtOnce);
+    prepared = connection_.prepare(sql + ")");
+  }
+  sql::Statement& update = *prepared;
   if (extra != nullptr) update.bind(1, *extra);
   for (size_t start = 0; start < ids.size(); start += kIdsAtOnce) {
     for (size_t i = 0; i < kIdsAtOnce; ++i) {
@@ -159,12 +163,11 @@ void CatalogWriter::store(const Batch& batch, size_t first, size_t last) {
 
 // The ids of the rows, by the index of the file less `first`.
 std::vector<int64_t> CatalogWriter::upsert_files(const Batch& batch, size_t first, size_t last) {
-  static const std::string kReturning = " RETURNING id,file_path";
   const size_t columns = kFiles.columns.size();
   std::vector<int64_t> ids(last - first);
   for (size_t done = first; done < last;) {
     size_t rows = last - done >= kRowsAtOnce ? kRowsAtOnce : 1;
-    sql::Statement& insert = statement(upsert_sql(kFiles, rows) + kReturning);
+    sql::Statement& insert = insert_statement(kFiles, rows, " RETURNING id,file_path");
     int parameter = 0;
     for (size_t at = done * columns; at < (done + rows) * columns; ++at)
       batch.files.bind(at, insert, ++parameter);
@@ -198,7 +201,7 @@ void CatalogWriter::insert_rows(const Table& table, const RowBuffer& rows, const
   while (end < count && file_of(end) < last) ++end;
   while (row < end) {
     size_t at_once = end - row >= kRowsAtOnce ? kRowsAtOnce : 1;
-    sql::Statement& insert = statement(upsert_sql(table, at_once));
+    sql::Statement& insert = insert_statement(table, at_once, "");
     int parameter = 0;
     for (size_t i = row; i < row + at_once; ++i) {
       insert.bind(++parameter, ids[file_of(i) - first]);

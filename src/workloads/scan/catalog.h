@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sql/connection.h"
@@ -63,14 +64,15 @@ class CatalogWriter {
   void mark_missing(const std::vector<int64_t>& ids, int64_t scan_id);
 
  private:
-  sql::Statement& statement(const std::string& sql);
+  sql::Statement& insert_statement(const Table& table, size_t rows, std::string_view suffix);
   void update_by_ids(std::string_view head, const std::vector<int64_t>& ids, const int64_t* extra);
   std::vector<int64_t> upsert_files(const Batch& batch, size_t first, size_t last);
   void insert_rows(const Table& table, const RowBuffer& rows, const std::vector<int64_t>& ids, size_t first,
                    size_t last);
 
   sql::Connection& connection_;
-  std::map<std::string, std::unique_ptr<sql::Statement>> statements_;  // a few dozen, by their text
+  // By table and rows, or by the start of their text; a few dozen.
+  std::map<std::pair<std::string, size_t>, std::unique_ptr<sql::Statement>> statements_;
 };
 
 }  // namespace millrace::scan
