@@ -7,7 +7,11 @@ class App;
 
 namespace millrace::cli {
 
-void add_runner_command(CLI::App& app, int& exit_code);
+void add_try_command(CLI::App& app, int& exit_code);
+void add_serve_command(CLI::App& app, int& exit_code);
+void add_env_command(CLI::App& app, int& exit_code);
 void add_scan_command(CLI::App& app, int& exit_code);
+void add_runner_command(CLI::App& app, int& exit_code);
+void add_api_coverage_command(CLI::App& app, int& exit_code);
 
 }  // namespace millrace::cli

@@ -1,0 +1,61 @@
+#include "cli/data_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace millrace::cli {
+namespace {
+
+std::string lock_path(const DataFolder& folder) { return folder.path + "/lock"; }
+
+}  // namespace
+
+std::string default_data_folder() {
+  if (const char* given = std::getenv("MILLRACE_DATA"); given && *given) return given;
+  if (const char* xdg = std::getenv("XDG_DATA_HOME"); xdg && *xdg) return std::string(xdg) + "/millrace";
+  const char* home = std::getenv("HOME");
+  if (!home || !*home)
+    throw base::UsageError("HOME is not set, so there is no default data folder; name one with --data");
+  return std::string(home) + "/.local/share/millrace";
+}
+
+DataFolder open_data_folder(const std::string& path) {
+  std::error_code error;
+  DataFolder folder{std::filesystem::absolute(path, error).lexically_normal().string()};
+  while (folder.path.size() > 1 && folder.path.back() == '/') folder.path.pop_back();
+  std::filesystem::create_directories(std::filesystem::path(folder.path).parent_path(), error);
+  if (mkdir(folder.path.c_str(), 0700) != 0 && errno != EEXIST)
+    throw base::TransientError(base::system_message("cannot make the data folder " + folder.path, errno));
+  if (access(folder.path.c_str(), W_OK | X_OK) != 0)
+    throw base::DeniedError(base::system_message("cannot write to the data folder " + folder.path, errno));
+  return folder;
+}
+
+base::UniqueFd lock_data_folder(const DataFolder& folder) {
+  base::UniqueFd fd(open(lock_path(folder).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) throw base::TransientError(base::system_message("open " + lock_path(folder), errno));
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    throw base::ConflictError("the data folder " + folder.path +
+                              " is in use by another engine; stop it, or choose another folder with --data");
+  return fd;
+}
+
+std::string running_endpoint(const DataFolder& folder) {
+  base::UniqueFd fd(open(lock_path(folder).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd || flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return "";
+  std::ifstream file(folder.endpoint());
+  std::string url;
+  std::getline(file, url);
+  return url;
+}
+
+}  // namespace millrace::cli

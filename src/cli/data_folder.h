@@ -1,0 +1,34 @@
+// The folder that holds everything an engine keeps.
+#pragma once
+
+#include <string>
+
+#include "base/unique_fd.h"
+
+namespace millrace::cli {
+
+struct DataFolder {
+  std::string path;  // absolute
+
+  std::string state_db() const { return path + "/state.db"; }
+  std::string keys() const { return path + "/root-key.json"; }
+  std::string endpoint() const { return path + "/endpoint"; }  // one line: the URL of the engine that runs
+  std::string objects() const { return path + "/objects"; }
+  std::string logs() const { return path + "/logs"; }
+  std::string serve_log() const { return path + "/serve.log"; }
+  std::string catalogue_db() const { return path + "/catalogue.db"; }
+};
+
+// MILLRACE_DATA, else $XDG_DATA_HOME/millrace, else ~/.local/share/millrace.
+std::string default_data_folder();
+
+// Makes the folder (mode 0700) when it is not there. Throws TransientError or DeniedError.
+DataFolder open_data_folder(const std::string& path);
+
+// Held as long as an engine uses the folder. Throws ConflictError when another one does.
+base::UniqueFd lock_data_folder(const DataFolder& folder);
+
+// The URL of the engine that runs on the folder, empty when none does.
+std::string running_endpoint(const DataFolder& folder);
+
+}  // namespace millrace::cli

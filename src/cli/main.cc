@@ -1,0 +1,49 @@
+// The `millrace` program: one subcommand a file.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "cli/commands.h"
+
+namespace {
+
+constexpr char kAbout[] =
+    R"help(Millrace runs AWS Batch workloads anywhere: a batch engine that speaks AWS's own APIs, and jobs for data.
+
+Begin here:
+  millrace try ~/pictures        start an engine, scan a folder as a Batch job, show what was found
+  millrace serve                 the engine: AWS Batch, S3, CloudWatch Logs on http://127.0.0.1:4600
+  eval "$(millrace env)"         then use the AWS CLI, SDKs, Terraform and CDK as they are
+  millrace scan ~/pictures       the scan job by itself)help";
+
+constexpr char kVersion[] = "millrace " MILLRACE_VERSION;
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("millrace"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  CLI::App app(kAbout, "millrace");
+  app.set_version_flag("--version", kVersion);
+  app.require_subcommand(1);
+  int exit_code = 0;
+  millrace::cli::add_try_command(app, exit_code);
+  millrace::cli::add_serve_command(app, exit_code);
+  millrace::cli::add_env_command(app, exit_code);
+  millrace::cli::add_scan_command(app, exit_code);
+  millrace::cli::add_runner_command(app, exit_code);
+  millrace::cli::add_api_coverage_command(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // CLI11's own codes mean nothing to callers: 0 for --help, 2 for wrong usage.
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "millrace: %s\n", error.what());
+    return 1;
+  }
+  return exit_code;
+}

@@ -1,0 +1,226 @@
+// `millrace serve`: the engine and its APIs on one port.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "cli/commands.h"
+#include "cli/data_folder.h"
+#include "engine/driver.h"
+#include "engine/store.h"
+#include "exec/dispatch.h"
+#include "exec/runner.h"
+#include "http/server.h"
+#include "logs/log_store.h"
+#include "objects/directory_store.h"
+#include "services/batch.h"
+#include "services/gateway.h"
+#include "services/identities.h"
+#include "services/logs.h"
+#include "services/s3.h"
+
+namespace millrace::cli {
+namespace {
+
+constexpr char kHelp[] = R"help(Runs the batch engine: AWS Batch, S3 and CloudWatch Logs on one port.
+
+Examples:
+  millrace serve                                   on http://127.0.0.1:4600, data in ~/.local/share/millrace
+  millrace serve --data /srv/millrace --listen 0.0.0.0:4600
+  millrace serve --runtime process                 any job definition's command runs on this host, without a container
+  eval "$(millrace env)" &&
+                         aws batch describe - job -
+                             queues
+
+                                 The first start makes a root key; `millrace env` prints it. Stop with Ctrl-C or SIGTERM: running jobs go on, and the next
+start finds them. Exit code: 0 stopped, 1 it could not start, 2 wrong usage.)help";
+
+constexpr auto kStopGrace = std::chrono::milliseconds(3000);
+constexpr base::TimeMs kJobKeysLiveMs = base::TimeMs{36} * 3600 * 1000;
+
+struct Arguments {
+  std::string data, listen = "127.0.0.1:4600", auth = "sigv4", region = "us-east-1", account = "123456789012";
+  std::string runtime, log_level = "info";
+  double vcpus = 0;
+  int64_t memory_mib = 0;
+};
+
+struct Address {
+  std::string host;
+  uint16_t port = 0;
+  bool loopback() const { return host == "localhost" || host == "::1" || host.substr(0, 4) == "127."; }
+  std::string url(uint16_t actual_port) const {
+    std::string name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
+    return fmt::format("http://{}:{}", name.find(':') == std::string::npos ? name : "[" + name + "]",
+                       actual_port);
+  }
+};
+
+Address parse_listen(const std::string& text) {
+  size_t colon = text.rfind(':');
+  auto port = colon == std::string::npos
+                  ? std::nullopt
+                  : base::parse_number<uint16_t>(std::string_view(text).substr(colon + 1));
+  if (!port)
+    throw base::UsageError("--listen takes HOST:PORT, for example 127.0.0.1:4600, not '" + text + "'");
+  Address address{text.substr(0, colon), *port};
+  if (address.host.size() > 2 && address.host.front() == '[')
+    address.host = address.host.substr(1, address.host.size() - 2);
+  return address;
+}
+
+std::string variable_or(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value && *value ? value : otherwise;
+}
+
+// What each job gets beside its own variables.
+exec::JobEnvironment job_environment(const services::Identities& identities, const base::Clock& clock,
+                                     const std::string& endpoint, const Arguments& arguments) {
+  return [&identities, &clock, endpoint, region = arguments.region,
+          path = variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"),
+          home = variable_or("HOME", "/")](const engine::StartAttempt& attempt) {
+    aws::Credentials keys = identities.for_job(attempt.job_id, clock.now_ms() + kJobKeysLiveMs);
+    return std::vector<std::pair<std::string, std::string>>{
+        {"PATH", path},
+        {"HOME", home},
+        {"LANG", "C.UTF-8"},
+        {"AWS_ENDPOINT_URL", endpoint},
+        {"AWS_REGION", region},
+        {"AWS_DEFAULT_REGION", region},
+        {"AWS_ACCESS_KEY_ID", keys.access_key_id},
+        {"AWS_SECRET_ACCESS_KEY", keys.secret_access_key},
+        {"AWS_SESSION_TOKEN", keys.session_token},
+        {"AWS_EC2_METADATA_DISABLED", "true"},
+    };
+  };
+}
+
+void write_endpoint(const DataFolder& folder, const std::string& url) {
+  std::string temporary = folder.endpoint() + ".new";
+  std::ofstream(temporary) << url << "\n";
+  if (rename(temporary.c_str(), folder.endpoint().c_str()) != 0)
+    throw base::TransientError(base::system_message("cannot write " + folder.endpoint(), errno));
+}
+
+// Blocks until SIGINT or SIGTERM.
+void wait_for_stop(const sigset_t& signals) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+}
+
+void serve(const Arguments& arguments) {
+  Address address = parse_listen(arguments.listen);
+  bool verify = arguments.auth != "none";
+  if (!verify && !address.loopback())
+    throw base::UsageError("--auth none accepts any key and is only for loopback addresses, not " +
+                           address.host + "; leave --auth out, or listen on 127.0.0.1");
+  // Before any thread is there, so that none of them takes the signals.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  DataFolder folder = open_data_folder(arguments.data.empty() ? default_data_folder() : arguments.data);
+  base::UniqueFd lock = lock_data_folder(folder);
+  base::SystemClock clock;
+  services::Identities identities = services::Identities::load_or_create(folder.keys());
+  engine::Store store(folder.state_db());
+  engine::Config config;
+  config.region = arguments.region;
+  config.account = arguments.account;
+  engine::Driver driver(config, store, clock);
+  objects::DirectoryStore objects(folder.objects(), clock);
+  logs::LogStore log_store(folder.logs(), clock);
+
+  services::BatchService batch(driver);
+  services::S3Service s3(objects, {arguments.region, arguments.account, 4});
+  services::LogsService logs(log_store, clock, arguments.account, arguments.region);
+  services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, clock, batch, s3,
+                            logs);
+
+  http::ServerOptions options;
+  options.host = address.host;
+  options.port = address.port;
+  options.threads = std::clamp(std::thread::hardware_concurrency() / 2, 1u, 8u);
+  std::vector<exec::AttemptToken> believed = driver.engine().believed_attempts();
+  exec::RunnerOptions runner_options;
+  runner_options.data_dir = folder.path;
+  runner_options.runtime = arguments.runtime;
+  runner_options.vcpus = arguments.vcpus;
+  runner_options.memory_mib = arguments.memory_mib;
+  auto runner = std::make_unique<exec::Runner>(runner_options);
+
+  http::Server server(options, gateway);
+  std::string url = address.url(server.port());
+  exec::Dispatch dispatch(driver, *runner, job_environment(identities, clock, url, arguments));
+  driver.start(dispatch);
+  dispatch.begin(believed);
+  write_endpoint(folder, url);
+  if (std::string note = runner->limits_note(); !note.empty()) spdlog::info("{}", note);
+  std::printf("listening on %s\n", url.c_str());
+  std::fflush(stdout);
+  spdlog::info("data in {}; {} jobs were running", folder.path, believed.size());
+
+  wait_for_stop(signals);
+  spdlog::info("stopping; running jobs go on");
+  server.stop(kStopGrace);
+  driver.stop();
+  runner.reset();
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("serve", "runs the batch engine and its AWS APIs");
+  command->description(kHelp);
+  command->add_option("--data", arguments->data, "data folder [~/.local/share/millrace, or MILLRACE_DATA]");
+  command->add_option("--listen", arguments->listen, "HOST:PORT; port 0: any free one")
+      ->capture_default_str();
+  command
+      ->add_option("--auth", arguments->auth, "sigv4: signatures are verified; none: any key (loopback only)")
+      ->check(CLI::IsMember({"sigv4", "none"}))
+      ->capture_default_str();
+  command->add_option("--region", arguments->region, "AWS region it pretends to be")->capture_default_str();
+  command->add_option("--account", arguments->account, "AWS account id, 12 digits")
+      ->check([](const std::string& text) {
+        bool good = text.size() == 12 && text.find_first_not_of("0123456789") == std::string::npos;
+        return good ? "" : "an account id has 12 digits";
+      })
+      ->capture_default_str();
+  command
+      ->add_option("--runtime", arguments->runtime,
+                   "process: commands of any image run on this host without a container")
+      ->check(CLI::IsMember({"process"}));
+  command->add_option("--vcpus", arguments->vcpus, "vCPUs to offer [all of this machine]");
+  command->add_option("--memory", arguments->memory_mib, "MiB of memory to offer [all of this machine]");
+  command->add_option("--log-level", arguments->log_level, "debug, info, warning, error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  command->callback([arguments, &exit_code] {
+    spdlog::set_level(spdlog::level::from_str(arguments->log_level));
+    try {
+      serve(*arguments);
+    } catch (const base::UsageError& error) {
+      std::fprintf(stderr, "millrace serve: %s\n", error.what());
+      exit_code = 2;
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "millrace serve: %s\n", error.what());
+      exit_code = 1;
+    }
+  });
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,189 @@
+#include "services/gateway.h"
+
+#include <spdlog/spdlog.h>
+
+#include "aws/protocol.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "services/sts.h"
+
+namespace millrace::services {
+namespace {
+
+namespace json = base::json;
+
+bool is_s3(const aws::ServiceModel* service) { return service && service->signing_name == "s3"; }
+
+aws::Dialect dialect_of(const aws::ServiceModel* service) {
+  if (is_s3(service)) return aws::Dialect::kS3;
+  if (!service || service->protocol == aws::Protocol::kRestJson) return aws::Dialect::kRestJson;
+  return service->protocol == aws::Protocol::kQuery ? aws::Dialect::kQuery : aws::Dialect::kJson;
+}
+
+http::Response plain(int status, std::string text) {
+  http::Response response;
+  response.status = status;
+  response.headers.add("Content-Type", "text/plain");
+  response.body = std::move(text);
+  return response;
+}
+
+aws::ApiError not_implemented(const aws::Operation& operation) {
+  return {501, "NotImplemented",
+          std::string(operation.name) + " of " + std::string(operation.service->service_id) +
+              " is not supported by this version of Millrace."};
+}
+
+}  // namespace
+
+Gateway::Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock,
+                 BatchService& batch, S3Service& s3, LogsService& logs)
+    : options_(std::move(options)),
+      identities_(identities),
+      clock_(clock),
+      batch_(batch),
+      s3_(s3),
+      logs_(logs),
+      workers_(options_.workers) {}
+
+bool Gateway::implements(const aws::Operation& operation) {
+  std::string_view service = operation.service->signing_name;
+  if (service == "batch") return BatchService::implements(operation.name);
+  if (service == "logs") return LogsService::implements(operation.name);
+  if (service == "s3") return S3Service::is_implemented(operation);
+  if (service == "sts") return sts_implements(operation.name);
+  return false;
+}
+
+// The credential scope names the service; what is not signed is told by its form.
+const aws::ServiceModel* Gateway::service_of(const http::RequestHead& head) const {
+  if (std::string scope = aws::claimed_service(head); !scope.empty()) return aws::find_service(scope);
+  if (std::string_view target = head.headers.get("x-amz-target"); !target.empty())
+    return aws::find_service_by_target(target.substr(0, target.find('.')));
+  if (head.path.substr(0, 4) == "/v1/" && head.method == "POST") return aws::find_service("batch");
+  if (head.method == "POST" && head.path == "/") return aws::find_service("sts");
+  return aws::find_service("s3");
+}
+
+Gateway::Caller Gateway::authenticate(const http::RequestHead& head, const aws::ServiceModel* service,
+                                      const std::string* body) {
+  aws::Dialect dialect = dialect_of(service);
+  Caller caller;
+  std::optional<aws::Claim> claim = aws::parse_claim(head, dialect);
+  if (!options_.verify_signatures) {
+    if (claim) caller.claim = std::move(*claim);
+    // Nothing that was signed is checked, the body's digest neither; but the framing of a streamed body
+    // counts.
+    if (caller.claim.payload_hash.substr(0, 9) != "STREAMING") caller.claim.payload_hash.clear();
+    caller.principal = options_.account;
+    return caller;
+  }
+  if (!claim) throw aws::auth_error(aws::AuthProblem::kMissing, dialect);
+  aws::check_region(*claim, options_.region);
+  std::optional<Identities::Caller> known =
+      identities_.find(claim->access_key, claim->session_token, clock_.now_ms());
+  if (!known) throw aws::auth_error(aws::AuthProblem::kUnknownKey, dialect);
+  std::string digest;
+  std::optional<std::string_view> body_sha256;
+  if (body && claim->signs_body()) {
+    digest = base::sha256_hex(*body);
+    body_sha256 = digest;
+  }
+  verifier_.verify(*claim, head, body_sha256, known->secret, clock_.now_ms());
+  caller.claim = std::move(*claim);
+  caller.secret = std::move(known->secret);
+  caller.principal = known->job_id.empty() ? options_.account : known->job_id;
+  return caller;
+}
+
+SigningContext Gateway::signing_context(const Caller& caller, std::string request_id) {
+  SigningContext context;
+  context.claim = caller.claim;
+  if (options_.verify_signatures) context.key = verifier_.signing_key(caller.claim, caller.secret);
+  context.principal = caller.principal;
+  context.request_id = std::move(request_id);
+  return context;
+}
+
+std::unique_ptr<http::BodySink> Gateway::open(const http::RequestHead& head) {
+  const aws::ServiceModel* service = service_of(head);
+  if (!is_s3(service)) return nullptr;
+  const aws::Operation* operation = aws::route(*service, head, "");
+  if (!operation || !S3Service::is_streamed(*operation)) return nullptr;
+  Caller caller = authenticate(head, service, nullptr);
+  return s3_.open(*operation, head, signing_context(caller, base::uuid4()));
+}
+
+void Gateway::handle(http::Request request, http::Respond respond) {
+  if (request.head.path == "/healthz") return respond(plain(200, "ok\n"));
+  const aws::ServiceModel* service = service_of(request.head);
+  if (!service) {
+    authenticate(request.head, nullptr, &request.body);
+    throw aws::ApiError(404, "UnknownOperationException",
+                        "Millrace has no service '" + aws::claimed_service(request.head) + "'.");
+  }
+  call(*service, std::move(request), std::move(respond));
+}
+
+void Gateway::call(const aws::ServiceModel& service, http::Request request, http::Respond respond) {
+  Caller caller = authenticate(request.head, &service, &request.body);
+  const aws::Operation* operation = aws::route(service, request.head, request.body);
+  if (!operation) throw aws::unknown_operation(service, request.head, request.body);
+  std::string request_id = base::uuid4();
+  if (is_s3(&service))
+    return s3_.handle(*operation, std::move(request), signing_context(caller, std::move(request_id)),
+                      std::move(respond));
+  if (!implements(*operation)) throw not_implemented(*operation);
+  json::object input = aws::decode(*operation, request.head, request.body);
+
+  // Answers with what `produce` gives, or with the error it throws.
+  auto answer = [operation, request_id](http::Respond& to, const auto& produce) {
+    try {
+      to(aws::encode(*operation, produce(), request_id));
+    } catch (const aws::ApiError& error) {
+      to(aws::encode_error(operation->service, error, request_id));
+    } catch (const std::exception& error) {
+      spdlog::error("{}: {}", operation->name, error.what());
+      to(aws::encode_error(operation->service, {500, "InternalFailure", error.what()}, request_id));
+    }
+  };
+  if (service.signing_name == "batch") {
+    return batch_.call(
+        *operation, std::move(input),
+        [answer, respond = std::move(respond)](std::variant<json::object, engine::Refusal> reply) mutable {
+          answer(respond, [&] {
+            if (auto* refusal = std::get_if<engine::Refusal>(&reply))
+              throw aws::ApiError(refusal->status, refusal->code, refusal->message);
+            return std::get<json::object>(std::move(reply));
+          });
+        });
+  }
+  if (service.signing_name == "logs") {
+    return workers_.post(
+        [this, answer, operation, input = std::move(input), respond = std::move(respond)]() mutable {
+          answer(respond, [&] { return logs_.call(*operation, input); });
+        });
+  }
+  answer(respond,
+         [&] { return sts_call(*operation, caller.principal, caller.claim.access_key, options_.account); });
+}
+
+http::Response Gateway::failed(const http::RequestHead& head, std::exception_ptr error) {
+  std::string request_id = base::uuid4();
+  const aws::ServiceModel* service = service_of(head);
+  if (is_s3(service)) return S3Service::failed(head, error, request_id);
+  try {
+    std::rethrow_exception(error);
+  } catch (const aws::ApiError& e) {
+    return aws::encode_error(service, e, request_id);
+  } catch (const base::Error& e) {
+    int status = e.kind() == base::ErrorKind::kUsage || e.kind() == base::ErrorKind::kCorrupt ? 400 : 500;
+    return aws::encode_error(service, {status, status == 400 ? "BadRequest" : "InternalFailure", e.what()},
+                             request_id);
+  } catch (const std::exception& e) {
+    spdlog::error("{} {}: {}", head.method, head.path, e.what());
+    return aws::encode_error(service, {500, "InternalFailure", e.what()}, request_id);
+  }
+}
+
+}  // namespace millrace::services

@@ -1,0 +1,63 @@
+// The front of every API: who calls, whom, is it allowed, is it well-formed; then the service.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "aws/model.h"
+#include "aws/sigv4.h"
+#include "base/time.h"
+#include "base/worker_pool.h"
+#include "http/server.h"
+#include "services/batch.h"
+#include "services/identities.h"
+#include "services/logs.h"
+#include "services/s3.h"
+
+namespace millrace::services {
+
+struct GatewayOptions {
+  bool verify_signatures = true;  // false: `--auth none`
+  std::string region = "us-east-1";
+  std::string account = "123456789012";
+  unsigned workers = 4;  // threads for log queries
+};
+
+// Thread-safe. Everything passed in outlives it.
+class Gateway final : public http::RequestHandler {
+ public:
+  Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock, BatchService& batch,
+          S3Service& s3, LogsService& logs);
+
+  std::unique_ptr<http::BodySink> open(const http::RequestHead& head) override;
+  void handle(http::Request request, http::Respond respond) override;
+  http::Response failed(const http::RequestHead& head, std::exception_ptr error) override;
+
+  // True when this version answers the operation.
+  static bool implements(const aws::Operation& operation);
+
+ private:
+  struct Caller {
+    aws::Claim claim;
+    std::string secret;
+    std::string principal;
+  };
+  const aws::ServiceModel* service_of(const http::RequestHead& head) const;
+  // Throws ApiError unless the request is signed by a known key. `body` is null when it is yet to come.
+  Caller authenticate(const http::RequestHead& head, const aws::ServiceModel* service,
+                      const std::string* body);
+  SigningContext signing_context(const Caller& caller, std::string request_id);
+  void call(const aws::ServiceModel& service, http::Request request, http::Respond respond);
+
+  GatewayOptions options_;
+  const Identities& identities_;
+  const base::Clock& clock_;
+  BatchService& batch_;
+  S3Service& s3_;
+  LogsService& logs_;
+  aws::Verifier verifier_;
+  base::WorkerPool workers_;
+};
+
+}  // namespace millrace::services
