@@ -166,9 +166,10 @@ class DirectoryStore {
   ObjectRecord head(std::string_view bucket, std::string_view key);
   OpenObject open(std::string_view bucket, std::string_view key);
   ListPage list(std::string_view bucket, const ListSpec& spec);
-  // An object that is not there is fine. `removed` in the order of `keys`: nothing, or what went wrong.
+  // An object that is not there is fine.
   void remove(const std::string& bucket, const std::string& key, const WriteConditions& conditions,
               const Requester& requester);
+  // All of them in one commit. The result is in the order of `keys`: null, or why the key is still there.
   std::vector<std::exception_ptr> remove_all(const std::string& bucket, const std::vector<std::string>& keys,
                                              const Requester& requester);
   // Copies the object as `source` describes it now; `headers` replaces its headers when given. Throws

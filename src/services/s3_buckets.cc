@@ -1,7 +1,5 @@
 // Operations on buckets.
-#include <algorithm>
-
-#include "base/url.h"
+#include "objects/store_errors.h"
 #include "services/s3_call.h"
 
 namespace millrace::services {
@@ -45,9 +43,7 @@ http::Response S3Service::create_bucket(Call& call) {
   }
   bool created = store_.create_bucket(call.bucket(), region);
   // Only us-east-1 lets an owner create a bucket twice (S3 API reference, CreateBucket).
-  if (!created && options_.region != "us-east-1")
-    throw s3_error("BucketAlreadyOwnedByYou",
-                   "Your previous request to create the named bucket succeeded and you already own it.");
+  if (!created && options_.region != "us-east-1") throw objects::bucket_already_owned();
   return call.answer({{"Location", "/" + call.bucket()}});
 }
 

@@ -1,6 +1,7 @@
 // One S3 request with its decoded input, and what handlers need to answer it.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
