@@ -41,9 +41,9 @@ http::Response S3Service::upload_part_copy(Call& call) {
   if (call.head.headers.has("x-amz-copy-source-range")) {
     std::string_view header = call.head.headers.get("x-amz-copy-source-range");
     size_t dash = header.find('-');
-    auto end = dash == std::string_view::npos
-                   ? std::nullopt
-                   : base::parse_number<uint64_t>(base::trim(header.substr(dash + 1)));
+    std::optional<uint64_t> end;
+    if (dash != std::string_view::npos)
+      end = base::parse_number<uint64_t>(base::trim(header.substr(dash + 1)));
     std::optional<ByteRange> wanted;
     try {
       wanted = byte_range(header, object.record.size);
