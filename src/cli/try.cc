@@ -122,7 +122,7 @@ void prepare(ApiClient& api) {
   if (!definitions || definitions->empty())
     api.batch("RegisterJobDefinition", object(R"({"jobDefinitionName":"scan","type":"container",
                 "parameters":{"source":"s3://production/"},
-                "containerProperties":{"image":"millrace","command":["millrace","scan","Ref::source"],
+                "containerProperties":{"image":"millrace","command":["millrace","scan","Ref::source","--quiet"],
                 "resourceRequirements":[{"type":"VCPU","value":"1"},{"type":"MEMORY","value":"512"}]}})"));
 }
 

@@ -100,7 +100,8 @@ TEST(Chunked, UnsignedTrailerAtEverySplit) {
       ASSERT_EQ(decode(options, {all.substr(0, a), all.substr(a, b - a), all.substr(b)}), "hello\nworld")
           << a << " " << b;
     }
-    if (a < body.size()) EXPECT_EQ(code_of(options, body.substr(0, a)), "IncompleteBody") << a;
+    if (a == body.size()) continue;
+    EXPECT_EQ(code_of(options, body.substr(0, a)), "IncompleteBody") << a;
   }
 }
 

@@ -1,0 +1,107 @@
+#include "engine/driver.h"
+
+#include <future>
+
+#include "engine/queries.h"
+#include "tests/engine/harness.h"
+#include "tests/support/temporary_folder.h"
+
+namespace millrace::engine {
+namespace {
+
+// Keeps effects, and checks that their records are durable when they arrive.
+class Recorder final : public Performer {
+ public:
+  void perform(std::vector<Effect> effects) override {
+    std::lock_guard lock(mutex);
+    for (Effect& effect : effects)
+      if (auto* start = std::get_if<StartAttempt>(&effect)) started.push_back(*start);
+  }
+  std::mutex mutex;
+  std::vector<StartAttempt> started;
+};
+
+class DriverTest : public ::testing::Test {
+ protected:
+  void open() {
+    store = std::make_unique<Store>(folder / "state.db");
+    driver = std::make_unique<Driver>(Harness::config(), *store, clock);
+    driver->start(recorder);
+    driver->report(HostUp{"i-0123456789abcdef0", 1000, 1024, 0});
+  }
+  void close() {
+    driver.reset();
+    store.reset();
+  }
+  std::variant<json::object, Refusal> call(ApiOperation operation, const std::string& input) {
+    std::promise<std::variant<json::object, Refusal>> promise;
+    driver->post({operation, object(input), "11111111-2222-4333-8444-555555555555"},
+                 [&](auto reply) { promise.set_value(std::move(reply)); });
+    return promise.get_future().get();
+  }
+  void basics() {
+    call(ApiOperation::kCreateComputeEnvironment, Harness::environment("ce", 16));
+    call(ApiOperation::kCreateJobQueue, Harness::queue("q", 1, "ce"));
+    call(ApiOperation::kRegisterJobDefinition, Harness::definition("d"));
+  }
+  std::string status(const std::string& id) {
+    std::promise<std::string> promise;
+    driver->read([&](const Engine& engine, Store& s) {
+      json::object answer = describe_jobs({{"jobs", json::array{id}}}, engine, s);
+      const json::array& jobs = answer.at("jobs").as_array();
+      promise.set_value(jobs.empty() ? "none"
+                                     : std::string(base::find_string(jobs[0].as_object(), "status").value()));
+    });
+    return promise.get_future().get();
+  }
+
+  millrace::testing::TemporaryFolder folder;
+  base::SystemClock clock;
+  Recorder recorder;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Driver> driver;
+};
+
+constexpr char kSubmit[] = R"({"jobName":"j","jobQueue":"q","jobDefinition":"d"})";
+
+TEST_F(DriverTest, RepliesComeAfterTheCommitAndSurviveRestarts) {
+  open();
+  basics();
+  auto reply = call(ApiOperation::kSubmitJob, kSubmit);
+  std::string id(base::find_string(std::get<json::object>(reply), "jobId").value());
+  EXPECT_EQ(status(id), "STARTING");
+  uint64_t token = recorder.started.at(0).token;
+  close();
+  open();
+  EXPECT_EQ(status(id), "STARTING");
+  AttemptFinished finished;
+  finished.token = token;
+  finished.started = true;
+  finished.exit_code = 0;
+  driver->report(finished);
+  EXPECT_EQ(status(id), "SUCCEEDED");
+  driver->report(finished);
+  EXPECT_EQ(status(id), "SUCCEEDED") << "a repeated outcome is acknowledged and changes nothing";
+}
+
+TEST_F(DriverTest, ManyThreadsShareCommitsAndLoseNothing) {
+  open();
+  basics();
+  std::vector<std::thread> threads;
+  std::atomic<int> accepted = 0;
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i)
+        if (std::holds_alternative<json::object>(call(ApiOperation::kSubmitJob, kSubmit))) ++accepted;
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(accepted, 1600);
+  close();
+  store = std::make_unique<Store>(folder / "state.db");
+  Engine engine(Harness::config());
+  store->load(engine);
+  EXPECT_EQ(engine.counters().first, 1600u);
+}
+
+}  // namespace
+}  // namespace millrace::engine
