@@ -115,6 +115,7 @@ void Driver::run_group(std::vector<Item>& group) {
   outcomes.reserve(group.size() + 1);
   for (Item& item : group) {
     if (std::holds_alternative<HostUp>(item.command)) host_ = item.command;
+    recall(item.command);
     outcomes.push_back(item.read ? Outcome{} : engine_->apply(item.command, now));
   }
   if (engine_->next_deadline() != 0 && engine_->next_deadline() <= now)
@@ -143,6 +144,17 @@ void Driver::run_group(std::vector<Item>& group) {
   for (size_t i = 0; i < group.size(); ++i) {
     if (group[i].reply) group[i].reply(std::move(outcomes[i].reply));
     if (group[i].read) group[i].read(*engine_, store_);
+  }
+}
+
+// Finished jobs are on disk only, but can be tagged.
+void Driver::recall(const Command& command) {
+  std::optional<JobSeq> seq = engine_->missing_job(command);
+  if (!seq) return;
+  try {
+    if (std::unique_ptr<Job> job = store_.load_job(*seq, *engine_)) engine_->recall(std::move(job));
+  } catch (const base::Error& error) {
+    spdlog::error("cannot read job {}: {}", *seq, error.what());  // the command says that it is not found
   }
 }
 

@@ -57,6 +57,7 @@ class Driver {
   void push(Item item);
   void run();
   void run_group(std::vector<Item>& group);
+  void recall(const Command& command);
   void refuse_group(std::vector<Item>& group, const std::string& why);
   void reload();
 

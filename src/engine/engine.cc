@@ -89,6 +89,25 @@ void Engine::forget_finished() {
   finished_.clear();
 }
 
+std::optional<JobSeq> Engine::missing_job(const Command& command) const {
+  const auto* api = std::get_if<ApiCommand>(&command);
+  if (!api ||
+      (api->operation != ApiOperation::kTagResource && api->operation != ApiOperation::kUntagResource))
+    return std::nullopt;
+  std::string_view arn = base::find_string(api->input, "resourceArn").value_or("");
+  size_t at = arn.find(":job/");
+  if (at == std::string_view::npos) return std::nullopt;
+  std::optional<JobSeq> seq = ids_.from_uuid(arn.substr(at + 5));
+  return seq && !jobs_.contains(*seq) ? seq : std::nullopt;
+}
+
+void Engine::recall(std::unique_ptr<Job> job) {
+  job->stored = true;
+  finished_.push_back(job->seq);
+  JobSeq seq = job->seq;
+  jobs_[seq] = std::move(job);
+}
+
 TimeMs Engine::next_deadline() const { return deadlines_.empty() ? 0 : deadlines_.begin()->first; }
 
 void Engine::mark(Job& job) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -48,6 +49,10 @@ class Engine {
   Changes take_changes();
   // Drops finished jobs from memory, once they are durable.
   void forget_finished();
+  // The job that the resource of a TagResource or UntagResource names, when it is not in memory because it
+  // has finished; recall() takes it back from the store for one command, until forget_finished().
+  std::optional<JobSeq> missing_job(const Command& command) const;
+  void recall(std::unique_ptr<Job> job);
   // When Tick should come at the latest; 0: no need.
   TimeMs next_deadline() const;
 

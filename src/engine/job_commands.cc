@@ -158,7 +158,7 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   effects_.push_back(AcknowledgeAttempt{report.token});
   if (it == attempts_.end()) return;  // reported twice, or an attempt of another time
   Job& job = *it->second;
-  if (report.never_received) {
+  if (report.never_received && !job.terminated && !job.timed_out) {
     effects_.back() = start_effect(job);
     return;
   }

@@ -22,6 +22,9 @@ void Engine::host_up(const HostUp& host, TimeMs) {
   host_.memory_mib = host.memory_mib;
   host_.gpus = host.gpus;
   schedule_needed_ = true;
+  // An engine that died after it wrote that a job must stop may not have told the host. Twice does no harm.
+  for (const auto& [token, job] : attempts_)
+    if (job->terminated || job->timed_out) stop_attempt(*job);
 }
 
 // A pass looks at the head of each queue only: O(queues + jobs placed).

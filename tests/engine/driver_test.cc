@@ -84,6 +84,32 @@ TEST_F(DriverTest, RepliesComeAfterTheCommitAndSurviveRestarts) {
   EXPECT_EQ(status(id), "SUCCEEDED") << "a repeated outcome is acknowledged and changes nothing";
 }
 
+TEST_F(DriverTest, FinishedJobsCanBeTaggedAndStayFinished) {
+  // Finished jobs leave memory: without the way back, tagging one says that it does not exist.
+  open();
+  basics();
+  auto reply = call(ApiOperation::kSubmitJob, kSubmit);
+  std::string id(base::find_string(std::get<json::object>(reply), "jobId").value());
+  EXPECT_EQ(status(id), "STARTING");
+  AttemptFinished finished;
+  finished.token = recorder.started.at(0).token;
+  finished.started = true;
+  finished.exit_code = 0;
+  driver->report(finished);
+  EXPECT_EQ(status(id), "SUCCEEDED");
+  std::string resource = R"({"resourceArn":"arn:aws:batch:us-east-1:123456789012:job/)" + id + R"(")";
+  call(ApiOperation::kTagResource, resource + R"(,"tags":{"a":"1","b":"2"}})");
+  call(ApiOperation::kUntagResource, resource + R"(,"tagKeys":["a"]})");
+  close();
+  open();
+  EXPECT_EQ(status(id), "SUCCEEDED");
+  std::promise<json::object> tags;
+  driver->read([&](const Engine& engine, Store& s) {
+    tags.set_value(list_tags_for_resource(object(resource + "}"), engine, s));
+  });
+  EXPECT_EQ(json::serialize(tags.get_future().get()), R"({"tags":{"b":"2"}})");
+}
+
 TEST_F(DriverTest, ManyThreadsShareCommitsAndLoseNothing) {
   open();
   basics();

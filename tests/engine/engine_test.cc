@@ -129,6 +129,32 @@ TEST(Engine, TerminatedJobsAreStoppedAndNeverRetried) {
   EXPECT_EQ(h.reason(id), "enough");
 }
 
+TEST(Engine, AStopThatTheHostMayNotHaveHeardIsSaidAgain) {
+  // The engine died between the commit of a TerminateJob and the runner: the job would run for ever.
+  Harness h;
+  h.basics();
+  std::string id = h.submit();
+  h.run(id);
+  h.ok(ApiOperation::kTerminateJob, R"({"jobId":")" + id + R"(","reason":"enough"})");
+  h.apply(HostUp{"i-0123456789abcdef0", 4000, 8192, 0});
+  ASSERT_EQ(h.stopped.size(), 2u);
+  EXPECT_EQ(h.stopped[1].token, h.stopped[0].token);
+}
+
+TEST(Engine, ATerminatedAttemptThatWasNeverReceivedEndsInsteadOfStarting) {
+  Harness h;
+  h.basics();
+  std::string id = h.submit();
+  h.ok(ApiOperation::kTerminateJob, R"({"jobId":")" + id + R"(","reason":"enough"})");
+  AttemptFinished report;
+  report.token = h.token(id);
+  report.never_received = true;
+  h.apply(report);
+  EXPECT_EQ(h.started.size(), 1u);
+  EXPECT_EQ(h.status(id), "FAILED");
+  EXPECT_EQ(h.reason(id), "enough");
+}
+
 TEST(Engine, CancelLeavesRunningJobsAlone) {
   // AWS answers success and does nothing once a job is STARTING or RUNNING.
   Harness h(1);
