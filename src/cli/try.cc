@@ -4,10 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "aws/api_error.h"
@@ -45,6 +48,7 @@ constexpr char kQueue[] = "default";
 constexpr char kEnvironment[] = "this-machine";
 constexpr char kDefinition[] = "scan";
 constexpr char kLogGroup[] = "/aws/batch/job";
+constexpr unsigned kUploads = 8;  // at once: they share the store's commits
 constexpr auto kPoll = std::chrono::milliseconds(100);
 
 struct Arguments {
@@ -56,7 +60,8 @@ struct Arguments {
 // ----------------------------------------------------------------------------------------------------------
 
 struct Upload {
-  uint64_t files = 0, bytes = 0, sent = 0;
+  uint64_t files = 0, bytes = 0, sent = 0, removed = 0;
+  std::vector<std::string> failed;  // "path: why"
 };
 
 // Makes the bucket's objects below `prefix` those of `folder`: what has the same size and is not older stays.
@@ -69,26 +74,64 @@ Upload upload(objects::S3Client& bucket, objects::ObjectReader& folder, const st
   });
   Upload done;
   std::vector<objects::ObjectInfo> files;
-  folder.list("", [&](const objects::ObjectInfo& file) {
-    files.push_back(file);
-    done.bytes += file.size;
-    return true;
-  });
+  auto unreadable = [&](const std::string& key, const base::Error& error) {
+    done.failed.push_back(fmt::format("{}/{}: {}", root, key, error.what()));
+  };
+  folder.list_tolerant(
+      "",
+      [&](const objects::ObjectInfo& file) {
+        done.bytes += file.size;
+        files.push_back(file);
+        return true;
+      },
+      unreadable);
   done.files = files.size();
-  Progress progress("uploading", done.bytes);
-  uint64_t sent = 0;
+  std::vector<const objects::ObjectInfo*> changed;
   for (const objects::ObjectInfo& file : files) {
-    std::string key = prefix + file.key;
-    auto old = there.find(key);
+    auto old = there.find(prefix + file.key);
     bool same = old != there.end() && old->second.size == file.size &&
                 old->second.last_modified >= file.last_modified;
-    if (!same) {
-      bucket.put_file(key, root + "/" + file.key);
-      ++done.sent;
-    }
-    sent += file.size;
-    progress.update(sent, file.key);
+    if (!same) changed.push_back(&file);
+    if (old != there.end()) there.erase(old);
   }
+  done.removed = there.size();
+  for (const auto& [key, object] : there) bucket.remove(key);
+
+  // The bucket dates objects by their arrival: oldest first keeps the order of the files' own dates.
+  std::sort(changed.begin(), changed.end(),
+            [](const auto* a, const auto* b) { return a->last_modified < b->last_modified; });
+  uint64_t bytes = 0;
+  for (const objects::ObjectInfo* file : changed) bytes += file->size;
+  Progress progress("uploading", bytes);
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;  // guards what follows
+  uint64_t sent_bytes = 0;
+  std::exception_ptr stopped;
+  auto work = [&] {
+    for (size_t i; (i = next++) < changed.size();) {
+      const objects::ObjectInfo& file = *changed[i];
+      std::unique_lock lock(mutex, std::defer_lock);
+      try {
+        bucket.put_file(prefix + file.key, root + "/" + file.key);
+        lock.lock();
+        ++done.sent;
+      } catch (const base::Error& error) {
+        lock.lock();
+        // One file that cannot be read is no reason to leave out the others; a store that takes nothing is.
+        bool about_file =
+            error.kind() != base::ErrorKind::kTransient && error.kind() != base::ErrorKind::kInternal;
+        if (!about_file) stopped = std::current_exception();
+        unreadable(file.key, error);
+      }
+      if (stopped) return;
+      sent_bytes += file.size;
+      progress.update(sent_bytes, file.key);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < kUploads; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  if (stopped) std::rethrow_exception(stopped);
   return done;
 }
 
@@ -116,14 +159,16 @@ void prepare(ApiClient& api) {
   if (!exists(api, "DescribeJobQueues", "jobQueues", kQueue))
     api.batch("CreateJobQueue", object(R"({"jobQueueName":"default","priority":1,
                 "computeEnvironmentOrder":[{"order":1,"computeEnvironment":"this-machine"}]})"));
-  json::object described =
-      api.batch("DescribeJobDefinitions", object(R"({"jobDefinitionName":"scan","status":"ACTIVE"})"));
-  const json::array* definitions = base::find_array(described, "jobDefinitions");
-  if (!definitions || definitions->empty())
-    api.batch("RegisterJobDefinition", object(R"({"jobDefinitionName":"scan","type":"container",
+  const json::object definition = object(R"({"jobDefinitionName":"scan","type":"container",
                 "parameters":{"source":"s3://production/"},
                 "containerProperties":{"image":"millrace","command":["millrace","scan","Ref::source","--quiet"],
-                "resourceRequirements":[{"type":"VCPU","value":"1"},{"type":"MEMORY","value":"512"}]}})"));
+                "resourceRequirements":[{"type":"VCPU","value":"1"},{"type":"MEMORY","value":"512"}]}})");
+  json::object described =
+      api.batch("DescribeJobDefinitions", object(R"({"jobDefinitionName":"scan","status":"ACTIVE"})"));
+  for (const json::value& known : described.at("jobDefinitions").as_array())
+    if (known.at("containerProperties").at("command") == definition.at("containerProperties").at("command"))
+      return;
+  api.batch("RegisterJobDefinition", definition);
 }
 
 std::string submit(ApiClient& api, const std::string& source, const std::string& database) {
@@ -177,11 +222,13 @@ json::object follow(ApiClient& api, const std::string& id) {
     std::string status(base::find_string(job, "status").value_or(""));
     std::string line = status;
     if (status == "RUNNABLE") line += ": " + std::string(base::find_string(job, "statusReason").value_or(""));
+    bool finished = status == "SUCCEEDED" || status == "FAILED";
+    auto stream = base::find_string(job.at("container").as_object(), "logStreamName");
+    if (finished && stream) log.print_new(std::string(*stream));
     if (line != told) fmt::print("  {}\n", line);
     told = line;
-    if (auto stream = base::find_string(job.at("container").as_object(), "logStreamName"))
-      log.print_new(std::string(*stream));
-    if (status == "SUCCEEDED" || status == "FAILED") return job;
+    if (finished) return job;
+    if (stream) log.print_new(std::string(*stream));
     std::this_thread::sleep_for(kPoll);
   }
 }
@@ -214,10 +261,13 @@ int try_folder(const Arguments& arguments) {
   bucket_options.client = http_client;
   objects::S3Client bucket(bucket_options);
   bucket.create_bucket();
-  std::string prefix = std::filesystem::path(root).filename().string() + "/";
+  std::string prefix = root == "/" ? "" : root.substr(1) + "/";  // two folders never meet in the bucket
   Upload uploaded = upload(bucket, *folder, root, prefix);
-  fmt::print("s3://{}/{}: {} files, {}; {} uploaded, {} there already\n", kBucket, prefix, uploaded.files,
-             base::human_bytes(uploaded.bytes), uploaded.sent, uploaded.files - uploaded.sent);
+  fmt::print("s3://{}/{}: {} files, {}; {} uploaded, {} there already, {} removed\n", kBucket, prefix,
+             uploaded.files, base::human_bytes(uploaded.bytes), uploaded.sent,
+             uploaded.files - uploaded.sent - std::min<uint64_t>(uploaded.files, uploaded.failed.size()),
+             uploaded.removed);
+  for (const std::string& failed : uploaded.failed) fmt::print("  not uploaded: {}\n", failed);
 
   prepare(api);
   std::string database = "sqlite:///" + data.catalogue_db();
@@ -244,6 +294,10 @@ int try_folder(const Arguments& arguments) {
         "export AWS_REGION={} AWS_DEFAULT_REGION={}\n",
         engine.endpoint(), root_key.access_key_id, root_key.secret_access_key, arguments.region,
         arguments.region);
+  }
+  if (exit_code == 0 && !uploaded.failed.empty()) {
+    fmt::print(stderr, "millrace try: {} files were not uploaded, see above\n", uploaded.failed.size());
+    exit_code = 3;
   }
   return static_cast<int>(exit_code);
 }

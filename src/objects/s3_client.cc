@@ -301,6 +301,13 @@ std::string S3Client::put(std::string_view key, std::string_view body, std::stri
   return unquoted(send(call).headers.get("etag"));
 }
 
+void S3Client::remove(std::string_view key) {
+  Call call;
+  call.method = "DELETE";
+  call.key = key;
+  send(call);
+}
+
 std::string S3Client::put_file(std::string_view key, const std::string& path, std::string_view content_type,
                                const std::function<void(uint64_t)>& progress) {
   base::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));

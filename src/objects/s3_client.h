@@ -57,6 +57,9 @@ class S3Client final : public ObjectReader {
   std::string put_file(std::string_view key, const std::string& path, std::string_view content_type = {},
                        const std::function<void(uint64_t bytes)>& progress = {});
 
+  // Fine when there is no such object.
+  void remove(std::string_view key);
+
   uint64_t requests() const { return requests_.load(); }
 
  private:
