@@ -22,7 +22,8 @@ bool match(const Operation& operation, std::string_view path, Found found) {
     if (member) found(*member, text);
     rest.remove_prefix(text.size());
   }
-  return rest.empty() || (rest == "/" && !operation.path.empty() && operation.service->protocol == Protocol::kRestXml);
+  return rest.empty() ||
+         (rest == "/" && !operation.path.empty() && operation.service->protocol == Protocol::kRestXml);
 }
 
 }  // namespace

@@ -17,9 +17,12 @@ const EVP_MD* evp(Digest::Algorithm algorithm) {
   static const EVP_MD* const md5_md = EVP_MD_fetch(nullptr, "MD5", nullptr);
   static const EVP_MD* const sha1_md = EVP_MD_fetch(nullptr, "SHA1", nullptr);
   switch (algorithm) {
-    case Digest::Algorithm::kSha256: return sha256_md;
-    case Digest::Algorithm::kMd5: return md5_md;
-    case Digest::Algorithm::kSha1: return sha1_md;
+    case Digest::Algorithm::kSha256:
+      return sha256_md;
+    case Digest::Algorithm::kMd5:
+      return md5_md;
+    case Digest::Algorithm::kSha1:
+      return sha1_md;
   }
   return nullptr;
 }

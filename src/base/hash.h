@@ -44,10 +44,10 @@ class Digest {
   std::unique_ptr<void, Free> context_;
 };
 
-std::string hex(std::string_view bytes);                                // lower case
-std::optional<std::string> unhex(std::string_view text);                // nothing when not hexadecimal
-std::string base64(std::string_view bytes);                             // RFC 4648 section 4, padded
-std::optional<std::string> unbase64(std::string_view text);             // nothing when not base64
+std::string hex(std::string_view bytes);                     // lower case
+std::optional<std::string> unhex(std::string_view text);     // nothing when not hexadecimal
+std::string base64(std::string_view bytes);                  // RFC 4648 section 4, padded
+std::optional<std::string> unbase64(std::string_view text);  // nothing when not base64
 
 // Compares without telling by its time where the first difference is.
 bool equal_in_constant_time(std::string_view a, std::string_view b);

@@ -13,8 +13,7 @@ json::value parse_json(std::string_view text, size_t depth_max) {
   json::stream_parser parser({}, options);
   boost::system::error_code error;
   size_t used = parser.write_some(text.data(), text.size(), error);
-  if (error)
-    throw CorruptError("not JSON at byte " + std::to_string(used) + ": " + error.message());
+  if (error) throw CorruptError("not JSON at byte " + std::to_string(used) + ": " + error.message());
   size_t rest = text.find_first_not_of(" \t\r\n", used);
   if (rest != std::string_view::npos)
     throw CorruptError("not JSON at byte " + std::to_string(rest) + ": text after the value");

@@ -1,8 +1,8 @@
 // Boost.JSON under a short name, with the few readers that everybody needs.
 #pragma once
 
-#include <boost/json/fwd.hpp>
 #include <boost/json/array.hpp>
+#include <boost/json/fwd.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>

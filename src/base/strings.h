@@ -12,7 +12,7 @@ namespace millrace::base {
 
 std::string to_lower(std::string_view text);
 bool equals_ignore_case(std::string_view a, std::string_view b);
-std::string_view trim(std::string_view text);  // blanks and tabs, CR and LF
+std::string_view trim(std::string_view text);                                // blanks and tabs, CR and LF
 std::vector<std::string_view> split(std::string_view text, char separator);  // "" gives one empty part
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string replace_all(std::string text, std::string_view from, std::string_view to);

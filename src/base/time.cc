@@ -68,8 +68,7 @@ Civil to_civil(TimeMs time) {
   int64_t z = days + 719468;
   int64_t era = (z >= 0 ? z : z - 146096) / 146097;
   auto day_of_era = static_cast<unsigned>(z - era * 146097);
-  unsigned year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
   unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   unsigned mp = (5 * day_of_year + 2) / 153;
   c.day = day_of_year - (153 * mp + 2) / 5 + 1;
@@ -85,8 +84,8 @@ Civil to_civil(TimeMs time) {
 
 std::string iso8601(TimeMs time, bool with_ms) {
   Civil c = to_civil(time);
-  std::string s = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", c.year, c.month, c.day, c.hour, c.minute,
-                              c.second);
+  std::string s =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", c.year, c.month, c.day, c.hour, c.minute, c.second);
   if (with_ms) s += fmt::format(".{:03}", c.ms);
   return s + "Z";
 }

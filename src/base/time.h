@@ -1,4 +1,5 @@
-// Time as AWS's APIs carry it: milliseconds since the epoch, UTC. The clock is a parameter of what must be tested.
+// Time as AWS's APIs carry it: milliseconds since the epoch, UTC. The clock is a parameter of what must be
+// tested.
 #pragma once
 
 #include <cstdint>

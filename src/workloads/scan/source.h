@@ -18,8 +18,9 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual uint64_t size() const = 0;
-  // Exactly the bytes [offset, offset+length), valid until the next call. Throws CorruptError ("truncated: …") when
-  // the file ends before, BudgetError when the budget of bytes, requests or one read (at most 8 MiB) is used up.
+  // Exactly the bytes [offset, offset+length), valid until the next call. Throws CorruptError ("truncated:
+  // …") when the file ends before, BudgetError when the budget of bytes, requests or one read (at most 8 MiB)
+  // is used up.
   virtual std::string_view read(uint64_t offset, size_t length) = 0;
   // Like read(), but only what there is: shorter at the end of the file.
   virtual std::string_view read_some(uint64_t offset, size_t length) = 0;

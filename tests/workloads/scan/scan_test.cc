@@ -54,8 +54,8 @@ class AsNobody {
   explicit AsNobody(const std::filesystem::path& folder) : root_(geteuid() == 0) {
     constexpr uid_t kNobody = 65534;
     if (!root_) return;
-    if (chown(folder.c_str(), kNobody, kNobody) != 0 || chown((folder / "tree").c_str(), kNobody, kNobody) != 0 ||
-        seteuid(kNobody) != 0) {
+    if (chown(folder.c_str(), kNobody, kNobody) != 0 ||
+        chown((folder / "tree").c_str(), kNobody, kNobody) != 0 || seteuid(kNobody) != 0) {
       throw std::runtime_error("cannot become nobody");
     }
   }
