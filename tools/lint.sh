@@ -8,6 +8,8 @@ shift
 mkdir -p build/lint
 sed -E 's/-fsanitize=[^ ]+//g; s/-fno-sanitize-recover=all//g; s/"command": "[^"]*ccache /"command": "/' \
   "$build/compile_commands.json" >build/lint/compile_commands.json
-if [ $# -gt 0 ]; then printf '%s\n' "$@"; else git ls-files 'src/*.cc' | grep -v '^src/aws/tables/'; fi |
-  xargs -P"$(nproc)" -n 4 clang-tidy-19 --quiet -p build/lint 2>&1 | grep -v 'warnings generated\|^$' || true
-[ "${PIPESTATUS[1]}" = 0 ] || { echo "clang-tidy found something: see above" >&2; exit 1; }
+[ $# -gt 0 ] || mapfile -t files < <(git ls-files 'src/*.cc' | grep -v '^src/aws/tables/')
+status=0
+printf '%s\n' "${@:-${files[@]}}" | xargs -P"$(nproc)" -n 4 clang-tidy-19 --quiet -p build/lint >build/lint/log 2>&1 || status=1
+grep -E 'error:|warning:' -A 4 build/lint/log || true
+[ "$status" = 0 ] || { echo "clang-tidy found something: see above" >&2; exit 1; }

@@ -1,5 +1,7 @@
 #include "base/url.h"
 
+#include <arpa/inet.h>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
@@ -98,6 +100,13 @@ Url parse_url(std::string_view text) {
   if (url.path.empty()) url.path = "/";
   if (question != std::string_view::npos) url.query = rest.substr(question + 1);
   return url;
+}
+
+bool is_loopback_host(std::string_view host) {
+  std::string name = to_lower(host);
+  if (name == "localhost" || name.ends_with(".localhost") || name == "::1") return true;
+  in_addr address;  // "127." alone would also be the beginning of a name
+  return inet_pton(AF_INET, name.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
 }
 
 }  // namespace millrace::base

@@ -36,4 +36,8 @@ struct Url {
 // Throws UsageError when `text` is not an absolute http(s) URL.
 Url parse_url(std::string_view text);
 
+// True for what can only mean this machine: localhost and the names below it (RFC 6761), 127.0.0.0/8, ::1.
+// `host` is without port and brackets.
+bool is_loopback_host(std::string_view host);
+
 }  // namespace millrace::base

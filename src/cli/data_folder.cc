@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -28,10 +29,16 @@ std::string default_data_folder() {
   return std::string(home) + "/.local/share/millrace";
 }
 
-DataFolder open_data_folder(const std::string& path) {
+DataFolder name_data_folder(const std::string& path) {
   std::error_code error;
   DataFolder folder{std::filesystem::absolute(path, error).lexically_normal().string()};
   while (folder.path.size() > 1 && folder.path.back() == '/') folder.path.pop_back();
+  return folder;
+}
+
+DataFolder open_data_folder(const std::string& path) {
+  DataFolder folder = name_data_folder(path);
+  std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(folder.path).parent_path(), error);
   if (mkdir(folder.path.c_str(), 0700) != 0 && errno != EEXIST)
     throw base::TransientError(base::system_message("cannot make the data folder " + folder.path, errno));
@@ -49,9 +56,24 @@ base::UniqueFd lock_data_folder(const DataFolder& folder) {
   return fd;
 }
 
-std::string running_endpoint(const DataFolder& folder) {
+base::UniqueFd lock_try(const DataFolder& folder) {
+  std::string path = folder.path + "/try.lock";
+  base::UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) throw base::TransientError(base::system_message("open " + path, errno));
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  std::fprintf(stderr, "another `millrace try` uses %s; waiting for it\n", folder.path.c_str());
+  while (flock(fd.get(), LOCK_EX) != 0)
+    if (errno != EINTR) throw base::TransientError(base::system_message("lock " + path, errno));
+  return fd;
+}
+
+bool engine_holds(const DataFolder& folder) {
   base::UniqueFd fd(open(lock_path(folder).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd || flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return "";
+  return fd && flock(fd.get(), LOCK_SH | LOCK_NB) != 0;
+}
+
+std::string running_endpoint(const DataFolder& folder) {
+  if (!engine_holds(folder)) return "";
   std::ifstream file(folder.endpoint());
   std::string url;
   std::getline(file, url);

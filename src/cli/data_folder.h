@@ -22,11 +22,21 @@ struct DataFolder {
 // MILLRACE_DATA, else $XDG_DATA_HOME/millrace, else ~/.local/share/millrace.
 std::string default_data_folder();
 
+// Names the folder without touching the disk.
+DataFolder name_data_folder(const std::string& path);
+
 // Makes the folder (mode 0700) when it is not there. Throws TransientError or DeniedError.
 DataFolder open_data_folder(const std::string& path);
 
 // Held as long as an engine uses the folder. Throws ConflictError when another one does.
 base::UniqueFd lock_data_folder(const DataFolder& folder);
+
+// Held by `millrace try` while it uses an engine that ends with it: a second one would lose it in the middle.
+// Waits for its turn and says so on stderr.
+base::UniqueFd lock_try(const DataFolder& folder);
+
+// Whether an engine holds the folder; it may still be starting.
+bool engine_holds(const DataFolder& folder);
 
 // The URL of the engine that runs on the folder, empty when none does.
 std::string running_endpoint(const DataFolder& folder);

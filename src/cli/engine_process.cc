@@ -5,9 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -18,6 +21,8 @@ namespace millrace::cli {
 namespace {
 
 constexpr std::string_view kReady = "listening on ";
+constexpr auto kStartingLimit = std::chrono::seconds(10);
+constexpr auto kPoll = std::chrono::milliseconds(50);
 
 std::string last_line(const std::string& path) {
   std::ifstream file(path);
@@ -27,10 +32,38 @@ std::string last_line(const std::string& path) {
   return last;
 }
 
+// An engine that somebody else has just started says its address soon.
+std::string await_endpoint(const DataFolder& folder) {
+  for (auto end = std::chrono::steady_clock::now() + kStartingLimit; engine_holds(folder);
+       std::this_thread::sleep_for(kPoll)) {
+    if (std::string endpoint = running_endpoint(folder); !endpoint.empty()) return endpoint;
+    if (std::chrono::steady_clock::now() > end)
+      throw base::TransientError("the engine on " + folder.path + " is starting or stopping; try again soon");
+  }
+  return "";
+}
+
+// What a signal handler can reach.
+std::atomic<pid_t> g_engine = -1;
+
+void stop_engine_and_end(int signal) {
+  pid_t engine = g_engine.load();
+  if (engine > 0) {
+    kill(engine, SIGTERM);
+    waitpid(engine, nullptr, 0);
+  }
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
 }  // namespace
 
-EngineProcess::EngineProcess(const DataFolder& folder) : endpoint_(running_endpoint(folder)) {
-  if (!endpoint_.empty()) return;
+EngineProcess::EngineProcess(const DataFolder& folder)
+    : turn_(lock_try(folder)), endpoint_(await_endpoint(folder)) {
+  if (!endpoint_.empty()) {
+    turn_.reset();  // that engine stays when we end: no need for turns
+    return;
+  }
   int pipe_fds[2];
   if (pipe2(pipe_fds, O_CLOEXEC) != 0) throw base::TransientError(base::system_message("pipe", errno));
   base::UniqueFd from_engine(pipe_fds[0]), to_us(pipe_fds[1]);
@@ -52,6 +85,9 @@ EngineProcess::EngineProcess(const DataFolder& folder) : endpoint_(running_endpo
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) throw base::TransientError(base::system_message("cannot start the engine", error));
+  g_engine = pid_;
+  for (int signal : {SIGINT, SIGTERM, SIGHUP})
+    if (std::signal(signal, stop_engine_and_end) == SIG_IGN) std::signal(signal, SIG_IGN);  // nohup
   to_us.reset();
   std::string said;
   char buffer[512];
@@ -60,8 +96,10 @@ EngineProcess::EngineProcess(const DataFolder& folder) : endpoint_(running_endpo
     if (n > 0) said.append(buffer, static_cast<size_t>(n));
   if (said.substr(0, kReady.size()) != kReady) {
     waitpid(pid_, nullptr, 0);
-    pid_ = -1;
-    throw base::TransientError("the engine did not start: " + last_line(log));
+    leave_running();
+    std::string why = last_line(log);
+    if (why.empty()) why = "it could not say why, so perhaps the disk of " + data + " is full";
+    throw base::TransientError("the engine did not start: " + why);
   }
   endpoint_ = said.substr(kReady.size(), said.find('\n') - kReady.size());
 }
@@ -70,6 +108,12 @@ EngineProcess::~EngineProcess() {
   if (pid_ < 0) return;
   kill(pid_, SIGTERM);
   waitpid(pid_, nullptr, 0);
+  g_engine = -1;
+}
+
+void EngineProcess::leave_running() {
+  g_engine = -1;
+  pid_ = -1;
 }
 
 }  // namespace millrace::cli

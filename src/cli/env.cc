@@ -20,7 +20,7 @@ Examples:
   aws --endpoint-url "$AWS_ENDPOINT_URL" s3 ls        for clients from before mid-2023, which do not know the variable)help";
 
 void print_env(const std::string& data, const std::string& region) {
-  DataFolder folder = open_data_folder(data.empty() ? default_data_folder() : data);
+  DataFolder folder = name_data_folder(data.empty() ? default_data_folder() : data);
   aws::Credentials root = services::read_root_key(folder.keys());
   std::string endpoint = running_endpoint(folder);
   if (endpoint.empty())

@@ -1,4 +1,5 @@
 // `millrace serve`: the engine and its APIs on one port.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/url.h"
 #include "cli/commands.h"
 #include "cli/data_folder.h"
 #include "engine/driver.h"
@@ -31,18 +33,19 @@
 namespace millrace::cli {
 namespace {
 
+// clang-format takes the text below for code.
+// clang-format off
 constexpr char kHelp[] = R"help(Runs the batch engine: AWS Batch, S3 and CloudWatch Logs on one port.
 
 Examples:
   millrace serve                                   on http://127.0.0.1:4600, data in ~/.local/share/millrace
   millrace serve --data /srv/millrace --listen 0.0.0.0:4600
   millrace serve --runtime process                 any job definition's command runs on this host, without a container
-  eval "$(millrace env)" &&
-                         aws batch describe - job -
-                             queues
+  eval "$(millrace env)"; aws batch describe-job-queues
 
-                                 The first start makes a root key; `millrace env` prints it. Stop with Ctrl-C or SIGTERM: running jobs go on, and the next
+The first start makes a root key; `millrace env` prints it. Stop with Ctrl-C or SIGTERM: running jobs go on, and the next
 start finds them. Exit code: 0 stopped, 1 it could not start, 2 wrong usage.)help";
+// clang-format on
 
 constexpr auto kStopGrace = std::chrono::milliseconds(3000);
 constexpr base::TimeMs kJobKeysLiveMs = base::TimeMs{36} * 3600 * 1000;
@@ -57,7 +60,7 @@ struct Arguments {
 struct Address {
   std::string host;
   uint16_t port = 0;
-  bool loopback() const { return host == "localhost" || host == "::1" || host.substr(0, 4) == "127."; }
+  bool loopback() const { return base::is_loopback_host(host); }
   std::string url(uint16_t actual_port) const {
     std::string name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
     return fmt::format("http://{}:{}", name.find(':') == std::string::npos ? name : "[" + name + "]",
@@ -134,6 +137,9 @@ void serve(const Arguments& arguments) {
 
   DataFolder folder = open_data_folder(arguments.data.empty() ? default_data_folder() : arguments.data);
   base::UniqueFd lock = lock_data_folder(folder);
+  unlink(folder.endpoint().c_str());  // a killed engine's: it must not be taken for this one's
+  // Job definitions may hold secrets: nobody else reads them, whatever the mode of a folder that was there.
+  base::UniqueFd(open(folder.state_db().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   base::SystemClock clock;
   services::Identities identities = services::Identities::load_or_create(folder.keys());
   engine::Store store(folder.state_db());
@@ -178,6 +184,7 @@ void serve(const Arguments& arguments) {
   server.stop(kStopGrace);
   driver.stop();
   runner.reset();
+  unlink(folder.endpoint().c_str());
 }
 
 }  // namespace
@@ -193,7 +200,13 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->add_option("--auth", arguments->auth, "sigv4: signatures are verified; none: any key (loopback only)")
       ->check(CLI::IsMember({"sigv4", "none"}))
       ->capture_default_str();
-  command->add_option("--region", arguments->region, "AWS region it pretends to be")->capture_default_str();
+  command->add_option("--region", arguments->region, "AWS region it pretends to be")
+      ->check([](const std::string& text) {
+        bool good = !text.empty() && text.size() <= 32 &&
+                    text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+        return good ? "" : "a region is lower-case letters, digits and hyphens, such as us-east-1";
+      })
+      ->capture_default_str();
   command->add_option("--account", arguments->account, "AWS account id, 12 digits")
       ->check([](const std::string& text) {
         bool good = text.size() == 12 && text.find_first_not_of("0123456789") == std::string::npos;
@@ -204,8 +217,10 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->add_option("--runtime", arguments->runtime,
                    "process: commands of any image run on this host without a container")
       ->check(CLI::IsMember({"process"}));
-  command->add_option("--vcpus", arguments->vcpus, "vCPUs to offer [all of this machine]");
-  command->add_option("--memory", arguments->memory_mib, "MiB of memory to offer [all of this machine]");
+  command->add_option("--vcpus", arguments->vcpus, "vCPUs to offer [all of this machine]")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--memory", arguments->memory_mib, "MiB of memory to offer [all of this machine]")
+      ->check(CLI::PositiveNumber);
   command->add_option("--log-level", arguments->log_level, "debug, info, warning, error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -177,7 +177,8 @@ std::string submit(ApiClient& api, const std::string& source, const std::string&
   json::object input{{"jobName", "scan"}, {"jobQueue", kQueue}, {"jobDefinition", kDefinition}};
   input["parameters"] = json::object{{"source", source}};
   input["containerOverrides"] = overrides;
-  return std::string(base::find_string(api.batch("SubmitJob", input), "jobId").value());
+  json::object reply = api.batch("SubmitJob", input);
+  return std::string(base::find_string(reply, "jobId").value_or(""));
 }
 
 // Prints the events of a stream as they come.

@@ -1,5 +1,6 @@
 #include "engine/driver.h"
 
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -12,11 +13,18 @@ namespace {
 constexpr size_t kGroupMax = 4096;     // commands in one commit
 constexpr size_t kQueueMax = 200'000;  // commands waiting; more are refused
 constexpr auto kRetryDisk = std::chrono::milliseconds(500);
+// How long a group that nobody waits for is held open for more. A short attempt ends within it, and then its
+// start and its end are one commit.
+constexpr auto kPatience = std::chrono::milliseconds(10);
 
 bool is_report(const Command& command) {
   return std::holds_alternative<AttemptStarted>(command) ||
          std::holds_alternative<AttemptFinished>(command) || std::holds_alternative<HostUp>(command);
 }
+
+// Nobody waits for it, and the executor tells it again after a crash: it may share the commit of what comes
+// next. Reads never wait, and see it, because they are urgent.
+bool may_wait(const Command& command) { return std::holds_alternative<AttemptStarted>(command); }
 
 }  // namespace
 
@@ -51,10 +59,12 @@ void Driver::push(Item item) {
   std::unique_lock lock(mutex_);
   bool over = stopping_ || (queue_.size() >= kQueueMax && !is_report(item.command));
   if (!over) {
+    bool urgent = item.read || !may_wait(item.command);
+    bool wake = queue_.empty() || (urgent && !urgent_);
+    urgent_ |= urgent;
     queue_.push_back(std::move(item));
-    bool first = queue_.size() == 1;
     lock.unlock();
-    if (first) wake_.notify_one();
+    if (wake) wake_.notify_one();
     return;
   }
   bool stopping = stopping_;
@@ -70,6 +80,7 @@ void Driver::report(Command command) { push({std::move(command), nullptr, nullpt
 void Driver::read(Read read) { push({Tick{}, nullptr, std::move(read)}); }
 
 void Driver::run() {
+  pthread_setname_np(pthread_self(), "engine");
   std::vector<Item> group;
   for (;;) {
     bool stopping;
@@ -83,9 +94,12 @@ void Driver::run() {
         wake_.wait_for(lock, std::chrono::milliseconds(std::max<int64_t>(0, deadline - clock_.now_ms())),
                        ready);
       }
+      if (!urgent_ && !queue_.empty())
+        wake_.wait_for(lock, kPatience, [this] { return stopping_ || urgent_; });
       stopping = stopping_;
       if (queue_.size() <= kGroupMax) {
         group.swap(queue_);
+        urgent_ = false;
       } else {
         auto end = queue_.begin() + kGroupMax;
         group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
@@ -169,6 +183,7 @@ void Driver::refuse_group(std::vector<Item>& group, const std::string& why) {
   }
   if (again.empty()) return;
   std::unique_lock lock(mutex_);
+  urgent_ = true;
   queue_.insert(queue_.begin(), std::make_move_iterator(again.begin()), std::make_move_iterator(again.end()));
   wake_.wait_for(lock, kRetryDisk, [this] { return stopping_; });
 }

@@ -72,6 +72,7 @@ class Driver {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Item> queue_;
+  bool urgent_ = false;  // somebody waits for something in the queue
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -151,9 +151,8 @@ void Engine::restore(std::unique_ptr<Job> restored) {
     ComputeEnvironment* environment = nullptr;
     if (cluster.size() > 46) environment = find_environment(cluster.substr(9, cluster.size() - 46));
     take_room(job, environment);
-    EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
-    if (effective.timeout_s && job.current->started_at > 0)
-      deadlines_.emplace(job.current->started_at + *effective.timeout_s * 1000, job.current->token);
+    job.current->timeout_ms = effective_job(job).timeout_s.value_or(0) * 1000;
+    if (job.current->started_at > 0) watch_time(job);
   }
 }
 

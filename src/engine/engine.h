@@ -21,6 +21,8 @@
 
 namespace millrace::engine {
 
+struct EffectiveJob;
+
 // What changed since the last take_changes(): the rows to write. Each thing is named once however often it
 // changed; its present state is what counts.
 struct Changes {
@@ -115,6 +117,7 @@ class Engine {
   void attempt_started(const AttemptStarted& report);
   void attempt_finished(const AttemptFinished& report, TimeMs now);
   void tick(TimeMs now);
+  void watch_time(const Job& job);
 
   void set_environment_order(JobQueue& queue, const json::array& order) const;
   void sort_queues();
@@ -130,7 +133,7 @@ class Engine {
   bool fits_host(const Job& job) const;
   ComputeEnvironment* place(const Job& job) const;
   void start(Job& job, ComputeEnvironment& environment, TimeMs now);
-  StartAttempt start_effect(const Job& job) const;
+  StartAttempt start_effect(const Job& job, const EffectiveJob& effective) const;
   void take_room(Job& job, ComputeEnvironment* environment);
   void give_room_back(Job& job);
 

@@ -28,6 +28,8 @@ struct Attempt {
   std::string instance;   // the host, "i-…"
   TimeMs started_at = 0;  // 0: no process was ever there
   TimeMs stopped_at = 0;
+  TimeMs timeout_ms =
+      0;  // may run so long, 0: without limit; follows from the submission, so it is not stored
   std::optional<int> exit_code;
   std::string reason;         // the container's
   std::string status_reason;  // the attempt's

@@ -134,6 +134,7 @@ void Engine::finish(Job& job, JobStatus status, std::string reason, TimeMs now) 
   if (job.stopped_at == 0) job.stopped_at = now;
   set_status(job, status);
   finished_.push_back(job.seq);
+  schedule_needed_ = true;  // it may have been the head that its queue waited for
   end_deletion(*job.queue);
 }
 
@@ -149,8 +150,7 @@ void Engine::attempt_started(const AttemptStarted& report) {
   job.started_at = report.at;
   job.stopped_at = 0;
   set_status(job, JobStatus::kRunning);
-  EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
-  if (effective.timeout_s) deadlines_.emplace(report.at + *effective.timeout_s * 1000, report.token);
+  watch_time(job);
 }
 
 void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
@@ -159,7 +159,7 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   if (it == attempts_.end()) return;  // reported twice, or an attempt of another time
   Job& job = *it->second;
   if (report.never_received && !job.terminated && !job.timed_out) {
-    effects_.back() = start_effect(job);
+    effects_.back() = start_effect(job, effective_job(job));
     return;
   }
   attempts_.erase(it);
@@ -172,6 +172,8 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   attempt.stopped_at = report.stopped_at > 0 ? report.stopped_at : now;
   attempt.exit_code = report.exit_code;
   attempt.reason = report.reason;
+  // Its end was under way to us when its time ran out.
+  if (attempt.stopped_at < attempt.started_at + attempt.timeout_ms) job.timed_out = false;
   if (report.host_lost) {
     attempt.status_reason = fmt::format(reasons::kHostLostFormat, attempt.instance);
   } else {
@@ -188,13 +190,18 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   if (succeeded) return finish(job, JobStatus::kSucceeded, attempt.status_reason, now);
   bool again = false;
   if (!job.terminated && !job.timed_out) {
-    EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
+    EffectiveJob effective = effective_job(job);
     again = retries(effective.retry_strategy ? &*effective.retry_strategy : nullptr,
                     static_cast<int>(job.attempts.size()),
                     {attempt.exit_code, attempt.reason, attempt.status_reason});
   }
   if (!again) return finish(job, JobStatus::kFailed, attempt.status_reason, now);
   set_status(job, JobStatus::kRunnable);
+}
+
+void Engine::watch_time(const Job& job) {
+  if (job.current->timeout_ms > 0)
+    deadlines_.emplace(job.current->started_at + job.current->timeout_ms, job.current->token);
 }
 
 void Engine::tick(TimeMs now) {

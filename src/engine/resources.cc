@@ -25,6 +25,8 @@ constexpr std::array<FargateRow, 7> kFargate = {{{250, 512, 2048, 512},
                                                  {8000, 16384, 61440, 4096},
                                                  {16000, 32768, 122880, 8192}}};
 
+constexpr int64_t kVcpusMax = 1'000'000;
+
 bool fargate_allows(const Resources& r) {
   for (const FargateRow& row : kFargate) {
     if (row.vcpus_milli != r.vcpus_milli) continue;
@@ -74,6 +76,9 @@ void check_resources(const Resources& r, bool fargate) {
   if (r.vcpus_milli == 0) throw Reject("vCPU is required.");
   if (r.vcpus_milli < 1000)
     throw Reject(fmt::format("vCPU must be at least 1, got {}.", static_cast<double>(r.vcpus_milli) / 1000));
+  // Jobs keep thousandths of a vCPU in 32 bits; no machine comes near.
+  if (r.vcpus_milli > kVcpusMax * 1000)
+    throw Reject(fmt::format("vCPU must be at most {}, got {}.", kVcpusMax, r.vcpus_milli / 1000));
   if (r.memory_mib < 4) throw Reject(fmt::format("Memory must be at least 4 Mib, got {} Mib.", r.memory_mib));
 }
 

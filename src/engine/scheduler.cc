@@ -84,13 +84,14 @@ void Engine::start(Job& job, ComputeEnvironment& environment, TimeMs) {
   job.current->cluster = fmt::format("AWSBatch-{}-{}", environment.name,
                                      base::find_string(environment.body, "uuid").value_or(""));
   job.timed_out = false;
+  EffectiveJob effective = effective_job(job);
+  job.current->timeout_ms = effective.timeout_s.value_or(0) * 1000;
   attempts_[job.current->token] = &job;
   set_status(job, JobStatus::kStarting);
-  effects_.push_back(start_effect(job));
+  effects_.push_back(start_effect(job, effective));
 }
 
-StartAttempt Engine::start_effect(const Job& job) const {
-  EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
+StartAttempt Engine::start_effect(const Job& job, const EffectiveJob& effective) const {
   StartAttempt effect;
   effect.token = job.current->token;
   effect.job_id = ids_.to_uuid(job.seq);
@@ -98,9 +99,9 @@ StartAttempt Engine::start_effect(const Job& job) const {
   effect.queue = job.queue->name;
   effect.environment_name = job.placed ? job.placed->name : "";
   effect.image = base::find_string(effective.container, "image").value_or("");
-  for (const json::value& argument : effective.container["command"].as_array())
+  for (const json::value& argument : effective.container.at("command").as_array())
     effect.command.emplace_back(base::view(argument.get_string()));
-  for (const json::value& value : effective.container["environment"].as_array()) {
+  for (const json::value& value : effective.container.at("environment").as_array()) {
     const json::object& variable = value.as_object();
     effect.environment.emplace_back(base::find_string(variable, "name").value_or(""),
                                     base::find_string(variable, "value").value_or(""));

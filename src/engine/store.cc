@@ -229,6 +229,9 @@ void Store::commit(const Changes& changes, const Engine& engine) {
     put->bind(1, d->number).bind(2, d->name).bind(3, d->revision).bind(4, int64_t{d->active});
     put->bind(5, json::serialize(d->body)).bind(6, json::serialize(d->tags)).run();
   }
+  // First what is gone: its name may be in use again.
+  for (int64_t number : changes.deleted_environments)
+    connection_->prepare("DELETE FROM environments WHERE number = $1")->bind(1, number).run();
   for (const ComputeEnvironment* e : changes.environments) {
     auto put = connection_->prepare(
         "INSERT INTO environments(number, name, body, tags) VALUES ($1, $2, $3, $4) "
@@ -239,8 +242,6 @@ void Store::commit(const Changes& changes, const Engine& engine) {
         .bind(4, json::serialize(e->tags))
         .run();
   }
-  for (int64_t number : changes.deleted_environments)
-    connection_->prepare("DELETE FROM environments WHERE number = $1")->bind(1, number).run();
   for (const JobQueue* q : changes.queues) {
     json::array environments;
     for (size_t i = 0; i < q->environments.size(); ++i)

@@ -129,4 +129,8 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
   return job;
 }
 
+EffectiveJob effective_job(const Job& job) {
+  return merge(*job.definition, base::parse_json(job.submission).as_object());
+}
+
 }  // namespace millrace::engine

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "engine/job.h"
 #include "engine/job_definition.h"
 #include "engine/resources.h"
 
@@ -26,6 +27,9 @@ struct EffectiveJob {
 // `definition`: parameters by name, command and each type of resource replaced, environment merged by name.
 // Throws Reject for what AWS refuses at submission, such as a Ref:: without a value.
 EffectiveJob merge(const JobDefinition& definition, const json::object& submission);
+
+// The same of a job that was accepted, which never throws.
+EffectiveJob effective_job(const Job& job);
 
 // Replaces every Ref::name of `argument`. Throws Reject for a name that `parameters` does not have.
 std::string substitute(std::string_view argument, const json::object& parameters);

@@ -35,7 +35,7 @@ const Attempt* latest(const Job& job) {
 
 json::object describe(const Job& job, const Engine& engine) {
   const Config& config = engine.config();
-  EffectiveJob effective = merge(*job.definition, base::parse_json(job.submission).as_object());
+  EffectiveJob effective = effective_job(job);
   std::string id = engine.ids().to_uuid(job.seq);
   json::object out;
   out["jobArn"] = config.arn("job/" + id);

@@ -1,6 +1,7 @@
 #include "exec/runner.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -137,6 +138,7 @@ class Runner::Impl {
 
   // The thread: reports what the runner says, and replaces it when it is gone.
   void listen() {
+    pthread_setname_np(pthread_self(), "runner-link");
     std::string buffer(256 << 10, '\0');
     while (take_frames()) {
       pollfd wait[2] = {{link_.socket.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};

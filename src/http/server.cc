@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -118,6 +119,7 @@ class Server::Impl {
     for (auto& loop : loops_) {
       threads_.emplace_back([&loop = *loop] {
         block_signals();
+        pthread_setname_np(pthread_self(), "http");
         loop.mailbox->adopt_this_thread();
         loop.io.run();
       });

@@ -5,6 +5,7 @@
 #include "aws/protocol.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/url.h"
 #include "services/sts.h"
 
 namespace millrace::services {
@@ -32,6 +33,24 @@ aws::ApiError not_implemented(const aws::Operation& operation) {
   return {501, "NotImplemented",
           std::string(operation.name) + " of " + std::string(operation.service->service_id) +
               " is not supported by this version of Millrace."};
+}
+
+std::string_view host_of(std::string_view authority) {
+  if (!authority.empty() && authority.front() == '[') return authority.substr(1, authority.find(']') - 1);
+  return authority.substr(0, authority.find(':'));
+}
+
+// Without signatures, any page in a browser on this machine could submit jobs: by a plain form post, or after
+// its name was made to resolve to this machine. Browsers tell both by Origin and Host.
+void refuse_web_pages(const http::RequestHead& head) {
+  std::string_view origin = head.headers.get("origin");
+  size_t scheme = origin.find("://");
+  bool foreign = !origin.empty() && (scheme == std::string_view::npos ||
+                                     !base::is_loopback_host(host_of(origin.substr(scheme + 3))));
+  if (foreign || !base::is_loopback_host(host_of(head.headers.get("host"))))
+    throw aws::ApiError(403, "AccessDeniedException",
+                        "Without authentication only programs on this machine are answered, which name it "
+                        "localhost or 127.0.0.1.");
 }
 
 }  // namespace
@@ -71,6 +90,7 @@ Gateway::Caller Gateway::authenticate(const http::RequestHead& head, const aws::
   Caller caller;
   std::optional<aws::Claim> claim = aws::parse_claim(head, dialect);
   if (!options_.verify_signatures) {
+    refuse_web_pages(head);
     if (claim) caller.claim = std::move(*claim);
     // Nothing that was signed is checked, the body's digest neither; but the framing of a streamed body
     // counts.

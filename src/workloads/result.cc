@@ -67,9 +67,9 @@ void require_file(const std::string& destination) {
 
 }  // namespace
 
-JobResult::JobResult(std::string job, const base::Clock& clock)
+JobResult::JobResult(std::string_view job, const base::Clock& clock)
     : clock_(clock), started_(clock.now_ms()), spill_(nullptr, std::fclose) {
-  head_["job"] = std::move(job);
+  head_["job"] = job;
 }
 
 JobResult::~JobResult() = default;

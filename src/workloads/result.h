@@ -30,7 +30,7 @@ class JobResult {
   static constexpr size_t kItemsInMemory = 1000;
   static constexpr size_t kItemsInLogLine = 20;
 
-  JobResult(std::string job, const base::Clock& clock);
+  JobResult(std::string_view job, const base::Clock& clock);
   ~JobResult();
 
   // Adds to a count, which is 0 until then; counts appear in the order of their first mention.

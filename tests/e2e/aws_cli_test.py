@@ -145,6 +145,7 @@ class S3(Cli):
         odd = ["plain.txt", "with space.txt", "ünï-日本.txt", "a+b.txt", "100%.txt", "deep/er/q?&=#.txt", "empty"]
         for name in odd:
             self.write("tree/" + name, b"" if name == "empty" else name.encode())
+            os.utime(os.path.join(self.home, "tree", name), (1_700_000_000, 1_700_000_000))  # S3 keeps whole seconds
         self.aws("s3", "sync", "tree", "s3://shots/in")
         listed = self.aws("s3", "ls", "--recursive", "s3://shots/in/")
         self.assertEqual(sorted(re.sub(r"^\S+ \S+ +\d+ in/", "", line) for line in listed.splitlines()), sorted(odd))

@@ -110,7 +110,7 @@ class Harness {
     report.started = true;
     report.exit_code = code;
     report.reason = why;
-    report.started_at = now;
+    report.started_at = engine.find_job(*engine.ids().from_uuid(id))->started_at;
     report.stopped_at = now;
     apply(report);
   }

@@ -1,0 +1,111 @@
+// An engine, its store, a host and its users in one thread, and everything that can go wrong between them.
+// What the users were told is remembered; after every step the engine is held to it.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/store.h"
+#include "tests/simulation/random.h"
+#include "tests/simulation/simulated_host.h"
+
+namespace millrace::simulation {
+
+namespace json = base::json;
+
+// Thrown at the first broken promise; the message says which.
+struct Violation : std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+class EngineWorld {
+ public:
+  // `folder` is private to this world and holds the engine's state.
+  EngineWorld(uint64_t seed, std::string folder);
+  // Lives through `steps` steps and a quiet end. Throws Violation.
+  void run(int steps);
+
+  // What happened, so that a test can see that it happened at all.
+  struct Counts {
+    int submitted = 0, succeeded = 0, failed = 0, retried = 0, timed_out = 0, terminated = 0;
+    int crashes = 0, failed_commits = 0, host_deaths = 0, resent = 0;
+  };
+  const Counts& counts() const { return counts_; }
+
+ private:
+  // Where the engine dies, or what its disk does, in the coming group.
+  enum class Fate {
+    kGood,
+    kDiesBeforeCommit,
+    kDiesBeforeEffects,
+    kDiesAmongEffects,
+    kDiesAmongReplies,
+    kDiskFull
+  };
+  struct Answer {
+    engine::Command command;
+    std::variant<json::object, engine::Refusal> reply;
+  };
+  // Everything a user can ask for, as text; the reasons of waiting jobs left out: they speak of the host.
+  using Snapshot = std::map<std::string, std::string>;
+
+  void step();
+  engine::Command random_command();
+  engine::Command submission();
+  std::string a_job();
+  std::string environment_order();
+  void run_group(std::vector<engine::Command> group, Fate fate);
+  engine::Outcome apply(const engine::Command& command);
+  void tell(const Answer& answer);
+  void crash();
+  void load();
+  void commit_fails(engine::Changes changes);
+  void settle();
+
+  void check_started(engine::JobSeq, const std::set<engine::JobSeq>& started);
+  void check_effect(const engine::Effect& effect);
+  void check_jobs();
+  void check_room();
+  void check_nothing_waits_for_nothing();
+  void check_finished(engine::JobSeq seq);
+  void check_end(const engine::Job& job);
+  Snapshot snapshot();
+  std::string describe_text(engine::JobSeq seq);
+  // Throws Violation unless `truth`.
+  template <typename... Args>
+  void hold(bool truth, const char* format, const Args&... args) const {
+    if (truth) return;
+    throw Violation(fmt::format("step {}: {}", step_, fmt::format(fmt::runtime(format), args...)));
+  }
+
+  Random random_;
+  std::string folder_;
+  int files_ = 0;
+  SimulatedHost host_;
+  engine::Config config_;
+  std::unique_ptr<engine::Store> store_;
+  std::unique_ptr<engine::Engine> engine_;
+  engine::HostUp offered_;  // what the engine last heard of the host; no instance: nothing
+  engine::TimeMs now_ = 1'700'000'000'000;
+  int step_ = 0;
+  int uuids_ = 0;
+
+  // What users were told, or could see.
+  std::map<std::string, engine::JobSeq> jobs_;              // acknowledged submissions by id
+  std::map<engine::JobSeq, std::string> stop_reasons_;      // acknowledged TerminateJobs of live jobs
+  std::map<engine::JobSeq, std::string> finished_;          // how finished jobs looked when they finished
+  std::map<std::string, int64_t> revisions_;                // highest acknowledged
+  std::map<uint64_t, std::pair<std::string, int>> tokens_;  // performed starts: job and attempt
+  engine::JobSeq last_job_ = 0;                             // highest durable numbers
+  uint64_t last_token_ = 0;
+  Counts counts_;
+};
+
+}  // namespace millrace::simulation

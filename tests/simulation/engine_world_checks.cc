@@ -1,0 +1,201 @@
+// What an engine may never do, whatever happens to it.
+#include <fmt/format.h>
+
+#include "engine/queries.h"
+#include "engine/reasons.h"
+#include "engine/submission.h"
+#include "tests/simulation/engine_world.h"
+
+namespace millrace::simulation {
+
+using engine::Job;
+using engine::JobQueue;
+using engine::JobSeq;
+using engine::JobStatus;
+
+void EngineWorld::check_effect(const engine::Effect& effect) {
+  if (const auto* start = std::get_if<engine::StartAttempt>(&effect)) {
+    std::pair<std::string, int> whose(start->job_id, start->attempt);
+    auto [known, fresh] = tokens_.emplace(start->token, whose);
+    hold(known->second == whose, "token {} was used for job {} and for job {}", start->token,
+         known->second.first, start->job_id);
+    if (!fresh) ++counts_.resent;
+  }
+}
+
+void EngineWorld::check_jobs() {
+  std::set<JobSeq> live;
+  std::set<uint64_t> tokens;
+  for (int64_t number = 1; number < 1000; ++number) {
+    JobQueue* queue = engine_->queue(number);
+    if (!queue) continue;
+    for (size_t status = 0; status < engine::kJobStatusCount; ++status)
+      for (const auto& [seq, job] : queue->jobs[status]) {
+        hold(static_cast<size_t>(job->status) == status && job->seq == seq && job->queue == queue,
+             "job {} is {} and stands among the {} jobs", seq, engine::name(job->status),
+             engine::kJobStatusNames[status]);
+        hold(live.insert(seq).second, "job {} stands in two places", seq);
+        hold(!is_finished(job->status), "finished job {} stands in its queue", seq);
+        hold(engine_->find_job(seq) == job, "job {} is in a queue and nowhere else", seq);
+        bool under_way = job->status == JobStatus::kStarting || job->status == JobStatus::kRunning;
+        hold(under_way == static_cast<bool>(job->current), "job {} is {} with{} an attempt", seq,
+             engine::name(job->status), job->current ? "" : "out");
+        hold(!finished_.contains(seq), "finished job {} is {} again", seq, engine::name(job->status));
+        engine::EffectiveJob effective = engine::effective_job(*job);
+        int64_t allowed =
+            effective.retry_strategy ? base::find_int(*effective.retry_strategy, "attempts").value_or(1) : 1;
+        auto used = static_cast<int64_t>(job->attempts.size());
+        hold(used + (under_way ? 1 : 0) <= allowed && (under_way || used < allowed),
+             "job {} has {} attempts behind it, is {}, and may have {}", seq, used, engine::name(job->status),
+             allowed);
+        if (!under_way) continue;
+        hold(tokens.insert(job->current->token).second, "two jobs have token {}", job->current->token);
+        hold(job->current->token <= last_token_, "token {} is above the counter", job->current->token);
+        hold((job->status == JobStatus::kRunning) == (job->current->started_at > 0), "job {} is {} since {}",
+             seq, engine::name(job->status), job->current->started_at);
+      }
+  }
+  std::vector<uint64_t> believed = engine_->believed_attempts();
+  hold(std::set<uint64_t>(believed.begin(), believed.end()) == tokens,
+       "the attempts are not those of the jobs");
+  for (const auto& [token, process] : host_.processes())
+    hold(tokens.contains(token), "attempt {} is under way for job {}, which does not wait for it", token,
+         process.job_id);
+  for (JobSeq seq = 1; seq <= last_job_; ++seq)
+    if (!live.contains(seq) && !finished_.contains(seq)) check_finished(seq);
+  if (!finished_.empty()) {
+    auto any = finished_.lower_bound(1 + random_.below(last_job_));
+    if (any != finished_.end())
+      hold(describe_text(any->first) == any->second, "finished job {} changed", any->first);
+  }
+  for (const auto& [id, seq] : jobs_)
+    hold(live.contains(seq) || finished_.contains(seq), "acknowledged job {} is lost", id);
+}
+
+// A job that has just finished, or was never seen before.
+void EngineWorld::check_finished(JobSeq seq) {
+  std::unique_ptr<Job> job = store_->load_job(seq, *engine_);
+  hold(job != nullptr, "job {} is lost", seq);
+  hold(is_finished(job->status), "job {} is {} on disk and not in memory", seq, engine::name(job->status));
+  hold(!job->current, "finished job {} has an attempt under way", seq);
+  check_end(*job);
+  finished_[seq] = describe_text(seq);
+}
+
+// Does the end of a job say what happened to it?
+void EngineWorld::check_end(const Job& job) {
+  (job.status == JobStatus::kSucceeded ? counts_.succeeded : counts_.failed)++;
+  if (auto stopped = stop_reasons_.find(job.seq); stopped != stop_reasons_.end()) {
+    hold(job.status == JobStatus::kFailed, "job {} was terminated and SUCCEEDED", job.seq);
+    hold(stopped->second.empty() || job.status_reason == stopped->second, "job {} ended with '{}', not '{}'",
+         job.seq, job.status_reason, stopped->second);
+  }
+  if (job.terminated) ++counts_.terminated;
+  for (const engine::Attempt& attempt : job.attempts) {
+    const engine::AttemptFinished* truth = host_.truth(attempt.token);
+    if (!truth) {
+      // Only an attempt that was stopped before any host heard of it.
+      hold(job.terminated || attempt.status_reason.starts_with("Host EC2"),
+           "attempt {} of job {} ended by itself", attempt.token, job.seq);
+      continue;
+    }
+    hold(attempt.exit_code == truth->exit_code || (truth->host_lost && !attempt.exit_code),
+         "attempt {} ended with {}, the job says {}", attempt.token, truth->exit_code.value_or(-1),
+         attempt.exit_code.value_or(-1));
+  }
+  if (job.status == JobStatus::kSucceeded) {
+    hold(!job.attempts.empty() && job.attempts.back().exit_code == 0, "job {} SUCCEEDED without", job.seq);
+    return;
+  }
+  if (job.terminated || job.cancelled) return;
+  hold(!job.attempts.empty(), "job {} FAILED without an attempt: {}", job.seq, job.status_reason);
+  const engine::Attempt& last = job.attempts.back();
+  engine::EffectiveJob effective = engine::effective_job(job);
+  int64_t timeout_ms = effective.timeout_s.value_or(1'000'000'000) * 1000;
+  if (job.timed_out) {
+    ++counts_.timed_out;
+    hold(job.status_reason == engine::reasons::kTimeout, "job {} timed out and says '{}'", job.seq,
+         job.status_reason);
+    hold(last.stopped_at - last.started_at >= timeout_ms, "job {} timed out after {} of {} ms", job.seq,
+         last.stopped_at - last.started_at, timeout_ms);
+  } else {
+    hold(last.exit_code != 0, "job {} FAILED with exit code 0: {}", job.seq, job.status_reason);
+  }
+}
+
+void EngineWorld::check_room() {
+  int64_t used_milli = 0, used_mib = 0, attempts = 0;
+  std::map<const engine::ComputeEnvironment*, int64_t> used;
+  for (int64_t number = 1; number < 1000; ++number)
+    if (JobQueue* queue = engine_->queue(number))
+      for (JobStatus status : {JobStatus::kStarting, JobStatus::kRunning})
+        for (const auto& [seq, job] : queue->jobs[static_cast<size_t>(status)]) {
+          used_milli += job->vcpus_milli;
+          used_mib += job->memory_mib;
+          ++attempts;
+          if (job->placed) used[job->placed] += job->vcpus_milli;
+        }
+  for (const auto& [name, environment] : engine_->environments()) {
+    auto mine = used.find(environment.get());
+    int64_t sum = mine == used.end() ? 0 : mine->second;
+    hold(environment->used_milli == sum, "{} counts {} used, its attempts use {}", name,
+         environment->used_milli, sum);
+  }
+  hold(attempts <= 1 || (used_milli <= offered_.vcpus_milli && used_mib <= offered_.memory_mib),
+       "{} attempts use {} of {} vCPUs/1000 and {} of {} MiB", attempts, used_milli, offered_.vcpus_milli,
+       used_mib, offered_.memory_mib);
+}
+
+// The head of a queue for which there is room does not wait.
+void EngineWorld::check_nothing_waits_for_nothing() {
+  if (offered_.instance.empty()) return;
+  int64_t used_milli = 0, used_mib = 0, attempts = 0;
+  std::vector<const Job*> heads;
+  for (int64_t number = 1; number < 1000; ++number)
+    if (JobQueue* queue = engine_->queue(number)) {
+      for (JobStatus status : {JobStatus::kStarting, JobStatus::kRunning})
+        for (const auto& [seq, job] : queue->jobs[static_cast<size_t>(status)]) {
+          used_milli += job->vcpus_milli;
+          used_mib += job->memory_mib;
+          ++attempts;
+        }
+      const auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
+      if (!waiting.empty()) heads.push_back(waiting.begin()->second);
+    }
+  for (const Job* job : heads) {
+    bool fits = attempts == 0 || (used_milli + job->vcpus_milli <= offered_.vcpus_milli &&
+                                  used_mib + job->memory_mib <= offered_.memory_mib);
+    if (!fits) continue;
+    for (const engine::ComputeEnvironment* environment : job->queue->environments)
+      hold(!environment->enabled() || environment->used_milli + job->vcpus_milli > environment->max_milli(),
+           "job {} waits although {} has room: {}", job->seq, environment->name, engine_->why_waiting(*job));
+  }
+}
+
+std::string EngineWorld::describe_text(JobSeq seq) {
+  json::object answer =
+      describe_jobs({{"jobs", json::array{engine_->ids().to_uuid(seq)}}}, *engine_, *store_);
+  json::array& jobs = answer["jobs"].as_array();
+  if (jobs.empty()) return "";
+  json::object& job = jobs[0].as_object();
+  if (job.at("status") == "RUNNABLE") job.erase("statusReason");
+  if (job.at("status") == "SUCCEEDED" || job.at("status") == "FAILED") job.erase("tags");
+  return json::serialize(job);
+}
+
+EngineWorld::Snapshot EngineWorld::snapshot() {
+  Snapshot out;
+  for (JobSeq seq = engine_->counters().first; seq > 0; --seq)
+    if (engine_->find_job(seq)) out[std::to_string(seq)] = describe_text(seq);
+  out["definitions"] = json::serialize(describe_job_definitions({}, *engine_));
+  out["environments"] = json::serialize(describe_compute_environments({}, *engine_));
+  out["queues"] = json::serialize(describe_job_queues({}, *engine_));
+  std::vector<uint64_t> believed = engine_->believed_attempts();
+  for (uint64_t token : std::set<uint64_t>(believed.begin(), believed.end()))
+    out["attempts"] += std::to_string(token) + " ";
+  for (const auto& [name, environment] : engine_->environments())
+    out["room"] += fmt::format("{}:{} ", name, environment->used_milli);
+  return out;
+}
+
+}  // namespace millrace::simulation
