@@ -233,7 +233,7 @@ Task<bool> Connection::serve_request(ParsedHead parsed) {
   body_left_ = parsed.content_length;
   body_ended_ = !parsed.chunked && body_left_ == 0;
   bool keep_alive = parsed.keep_alive;
-  bool expects = parsed.expects_continue && !body_ended_;
+  bool expects = parsed.expects_continue;  // and was not told to go on
   Response response;
 
   try {
@@ -245,11 +245,14 @@ Task<bool> Connection::serve_request(ParsedHead parsed) {
   std::string buffered;
   if (!thrown_ && !slot->sink && !parsed.chunked && parsed.content_length > loop_.options.body_bytes_max)
     body = Body::kTooLarge;
-  if (body == Body::kComplete && !body_ended_) {
-    if (expects && input_at_ == input_.size()) {
+  if (body == Body::kComplete && expects) {
+    // For an empty body too, where RFC 9110 section 10.1.1 leaves it open: botocore counts on it.
+    if (input_at_ == input_.size()) {
       if (!co_await send_interim_continue()) co_return false;
     }
     expects = false;
+  }
+  if (body == Body::kComplete && !body_ended_) {
     BodySink* sink = slot->sink.get();
     body = co_await read_body(parsed, sink, buffered);
   }
@@ -306,9 +309,11 @@ Task<bool> Connection::serve_request(ParsedHead parsed) {
   // connection ends.
   bool drain = false;
   if (!body_ended_ && keep_alive) {
-    drain = !expects && !parsed.chunked && body_left_ <= kDrainBytesMax;
+    drain = !parsed.chunked && body_left_ <= kDrainBytesMax;
     keep_alive = drain;
   }
+  // botocore misreads the next answer of a connection on which it waited for 100 and was refused.
+  if (expects) keep_alive = drain = false;
   bool http_1_0 = parsed.http_1_0;
   if (http_1_0 && response.source && !is_head) keep_alive = drain = false;  // its end is the connection's
   if (!co_await send_response(std::move(response), is_head, http_1_0, keep_alive)) co_return false;

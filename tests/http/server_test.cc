@@ -221,6 +221,17 @@ TEST_F(ServerTest, SaysContinueOnlyToThoseItWillListenTo) {
   EXPECT_EQ(refused.answer().status(), 403);
   refused.send("GET /sm HTTP/1.1\r\nHost: a\r\n\r\n");  // must not be taken for a request
   EXPECT_EQ(refused.rest(), "");
+  // botocore asks for empty bodies too, and takes an answer without a 100 for the connection's last.
+  std::string empty =
+      std::string("HTTP/1.1\r\n") + kHost + "Content-Length: 0\r\nExpect: 100-continue\r\n\r\n";
+  RawClient nothing(port_);
+  nothing.send("PUT /e " + empty);
+  EXPECT_EQ(nothing.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_EQ(nothing.answer().body, "PUT /e? []");
+  RawClient refused_nothing(port_);
+  refused_nothing.send("PUT /refused " + empty);
+  EXPECT_EQ(refused_nothing.answer().status(), 403);
+  EXPECT_EQ(refused_nothing.rest(), "");
 }
 
 TEST_F(ServerTest, AfterARefusedSmallBodyTheConnectionGoesOn) {
