@@ -73,11 +73,6 @@ void show(const json::value& value, std::string& out) {
   }
 }
 
-size_t count_characters(std::string_view utf8) {
-  return static_cast<size_t>(std::count_if(
-      utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
-
 bool has_value(const Shape& shape, std::string_view text) {
   if (std::binary_search(shape.values.begin(), shape.values.end(), text)) return true;
   return enum_ignores_case(shape) &&
@@ -96,7 +91,7 @@ std::vector<std::string> broken_constraints(const Shape& shape, std::string_view
     return broken;
   }
   if (shape.min != kNoMin || shape.max != kNoMax) {
-    size_t length = count_characters(text);
+    size_t length = base::utf8_length(text);
     if (shape.max != kNoMax && length > static_cast<size_t>(shape.max))
       broken.push_back("Member must have length less than or equal to " + std::to_string(shape.max));
     if (shape.min > 0 && length < static_cast<size_t>(shape.min))

@@ -20,6 +20,9 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 // True when `text` is well-formed UTF-8 (no surrogates, no overlong forms).
 bool is_utf8(std::string_view text);
 
+// Code points of valid UTF-8.
+size_t utf8_length(std::string_view text);
+
 // The whole of `text` as a number; nothing when it is not one or does not fit.
 template <typename Number>
 std::optional<Number> parse_number(std::string_view text) {

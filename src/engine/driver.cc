@@ -77,7 +77,10 @@ void Driver::push(Item item) {
 
 void Driver::post(ApiCommand command, Reply reply) { push({std::move(command), std::move(reply), nullptr}); }
 void Driver::report(Command command) { push({std::move(command), nullptr, nullptr}); }
-void Driver::read(Read read) { push({Tick{}, nullptr, std::move(read)}); }
+void Driver::read(Read read, Refused refused) {
+  auto reply = [refused = std::move(refused)](auto answer) { refused(std::get<Refusal>(std::move(answer))); };
+  push({Tick{}, std::move(reply), std::move(read)});
+}
 
 void Driver::run() {
   pthread_setname_np(pthread_self(), "engine");
@@ -156,8 +159,11 @@ void Driver::run_group(std::vector<Item>& group) {
                    std::make_move_iterator(outcome.effects.end()));
   if (!effects.empty()) performer_->perform(std::move(effects));
   for (size_t i = 0; i < group.size(); ++i) {
-    if (group[i].reply) group[i].reply(std::move(outcomes[i].reply));
-    if (group[i].read) group[i].read(*engine_, store_);
+    if (group[i].read) {
+      group[i].read(*engine_, store_);
+    } else if (group[i].reply) {
+      group[i].reply(std::move(outcomes[i].reply));
+    }
   }
 }
 
@@ -175,10 +181,12 @@ void Driver::recall(const Command& command) {
 void Driver::refuse_group(std::vector<Item>& group, const std::string& why) {
   std::vector<Item> again;
   for (Item& item : group) {
-    if (item.reply)
+    if (item.read) {
+      item.read(*engine_, store_);
+    } else if (item.reply) {
       item.reply(
           Refusal{500, "ServerException", "Nothing was changed: the state cannot be written (" + why + ")."});
-    if (item.read) item.read(*engine_, store_);
+    }
     if (is_report(item.command)) again.push_back(std::move(item));
   }
   if (again.empty()) return;

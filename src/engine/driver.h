@@ -27,6 +27,7 @@ class Driver {
  public:
   using Reply = std::function<void(std::variant<json::object, Refusal>)>;
   using Read = std::function<void(const Engine& engine, Store& store)>;
+  using Refused = std::function<void(Refusal)>;
 
   // Loads the engine's state from `store`. All arguments outlive the driver.
   Driver(Config config, Store& store, const base::Clock& clock);
@@ -45,13 +46,14 @@ class Driver {
   void post(ApiCommand command, Reply reply);
   // A report of the executor. It is applied even when the disk is full: again and again until it is durable.
   void report(Command command);
-  // Runs `read` in the engine's thread, between two groups: it sees only what is durable.
-  void read(Read read);
+  // Runs `read` in the engine's thread, between two groups: it sees only what is durable. `refused` is called
+  // instead when the engine stops or too much waits for it.
+  void read(Read read, Refused refused);
 
  private:
   struct Item {
     Command command;
-    Reply reply;  // API commands
+    Reply reply;  // API commands; to a read only a refusal
     Read read;    // reads
   };
   void push(Item item);

@@ -147,9 +147,7 @@ void Engine::restore(std::unique_ptr<Job> restored) {
   job.queue->jobs[static_cast<size_t>(job.status)][job.seq] = &job;
   if (job.current) {
     attempts_[job.current->token] = &job;
-    std::string_view cluster = job.current->cluster;  // AWSBatch-NAME-UUID
-    ComputeEnvironment* environment = nullptr;
-    if (cluster.size() > 46) environment = find_environment(cluster.substr(9, cluster.size() - 46));
+    ComputeEnvironment* environment = environment_of(*job.current);
     take_room(job, environment);
     job.current->timeout_ms = effective_job(job).timeout_s.value_or(0) * 1000;
     if (job.current->started_at > 0) watch_time(job);
@@ -179,6 +177,18 @@ const Job* Engine::find_job(JobSeq seq) const {
 JobQueue* Engine::find_queue(std::string_view name_or_arn) const {
   auto it = queues_by_name_.find(name_of(name_or_arn, "job-queue"));
   return it == queues_by_name_.end() ? nullptr : it->second;
+}
+
+// Null when it is gone, also when another one has its name.
+ComputeEnvironment* Engine::environment_of(const Attempt& attempt) const {
+  constexpr size_t kPrefix = 9, kUuid = 36;  // AWSBatch-NAME-UUID
+  std::string_view cluster = attempt.cluster;
+  if (cluster.size() <= kPrefix + 1 + kUuid) return nullptr;
+  ComputeEnvironment* environment =
+      find_environment(cluster.substr(kPrefix, cluster.size() - kPrefix - kUuid - 1));
+  if (!environment) return nullptr;
+  std::string_view uuid = base::find_string(environment->body, "uuid").value_or("");
+  return uuid == cluster.substr(cluster.size() - kUuid) ? environment : nullptr;
 }
 
 ComputeEnvironment* Engine::find_environment(std::string_view name_or_arn) const {

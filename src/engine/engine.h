@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -118,6 +119,7 @@ class Engine {
   void attempt_finished(const AttemptFinished& report, TimeMs now);
   void tick(TimeMs now);
   void watch_time(const Job& job);
+  ComputeEnvironment* environment_of(const Attempt& attempt) const;
 
   void set_environment_order(JobQueue& queue, const json::array& order) const;
   void sort_queues();
@@ -151,7 +153,7 @@ class Engine {
   std::vector<JobQueue*> queues_by_priority_;
   std::unordered_map<JobSeq, std::unique_ptr<Job>> jobs_;  // live ones, and finished ones until forgotten
   std::unordered_map<uint64_t, Job*> attempts_;            // by token
-  std::multimap<TimeMs, uint64_t> deadlines_;              // of attempts with a timeout
+  std::set<std::pair<TimeMs, uint64_t>> deadlines_;        // of attempts with a timeout
   Host host_;
   bool schedule_needed_ = false;
 

@@ -1,6 +1,7 @@
 // Engine commands on jobs: submit, cancel, terminate; and what becomes of their attempts.
 #include <fmt/format.h>
 
+#include "base/strings.h"
 #include "engine/engine.h"
 #include "engine/reasons.h"
 #include "engine/reject.h"
@@ -50,17 +51,18 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
       if (!empty) throw Reject(fmt::format("{} is not supported by this version of Millrace.", later));
     }
 
+  if (json::serialize(input).size() > kSubmissionBytesMax)
+    throw Reject("The size of the SubmitJob request must be at most 30 KiB.");
   json::object kept;
   for (const json::object::value_type& member : input)
     if (member.key() != "jobName" && member.key() != "jobQueue" && member.key() != "jobDefinition" &&
         member.key() != "tags")
       kept.insert(member);
   EffectiveJob effective = merge(*definition, kept);
+  check_submission(*definition, kept, effective);
 
   auto job = std::make_unique<Job>();
   job->submission = json::serialize(kept);
-  if (job->submission.size() > kSubmissionBytesMax)
-    throw Reject("The size of the SubmitJob request must be at most 30 KiB.");
   if (const json::object* tags = base::find_object(input, "tags"); tags && !tags->empty()) {
     job->tags = std::make_unique<json::object>();
     merge_tags(*job->tags, *tags);
@@ -91,7 +93,7 @@ json::object Engine::stop_job(const json::object& input, bool terminate, TimeMs 
   auto reason = base::find_string(input, "reason").value_or("");
   if (id.empty()) throw Reject("jobId cannot be empty.");
   if (reason.empty()) throw Reject("reason cannot be empty.");
-  if (reason.size() > kReasonMax) throw Reject("reason must be at most 1024 characters long.");
+  if (base::utf8_length(reason) > kReasonMax) throw Reject("reason must be at most 1024 characters long.");
   auto seq = ids_.from_uuid(id);
   auto it = seq ? jobs_.find(*seq) : jobs_.end();
   if (it == jobs_.end() || is_finished(it->second->status))
@@ -111,6 +113,7 @@ void Engine::cancel_waiting(Job& job, const std::string& reason, bool terminate,
     return;
   }
   (terminate ? job.terminated : job.cancelled) = true;
+  job.stopped_at = now;
   finish(job, JobStatus::kFailed, reason, now);
 }
 
@@ -163,6 +166,7 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
     return;
   }
   attempts_.erase(it);
+  deadlines_.erase({job.current->started_at + job.current->timeout_ms, report.token});
   give_room_back(job);
   schedule_needed_ = true;
 

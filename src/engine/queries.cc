@@ -97,12 +97,13 @@ class Page {
   Page(size_t size, const std::optional<Filter>& filter, const Engine& engine)
       : size_(size), filter_(filter), engine_(engine) {}
 
-  // False: stop here; `job` was the last one looked at.
+  // False: stop here; `job` was the last one looked at. One more than a page is collected: it tells whether
+  // another page follows.
   bool visit(const Job& job) {
     last_ = job.seq;
     if (!filter_ || filter_->accepts(job, engine_.config()))
       found_.emplace_back(job.seq, summarize(job, engine_));
-    complete_ = found_.size() < size_ && ++looked_ < kScanMax;
+    complete_ = found_.size() <= size_ && ++looked_ < kScanMax;
     return complete_;
   }
   // Everything from `floor()` upwards has been looked at; 0: everything.
@@ -217,7 +218,7 @@ json::object describe_job_definitions(const json::object& input, const Engine& e
   json::array shown;
   json::object out;
   if (const json::array* names = base::find_array(input, "jobDefinitions"); names && !names->empty()) {
-    if (input.contains("jobDefinitionName"))
+    if (input.contains("jobDefinitionName") || input.contains("status"))
       throw Reject("jobDefinitions cannot be used together with other parameters.");
     for (const json::value& name : *names)
       if (const JobDefinition* definition = engine.find_definition(base::view(name.as_string())))

@@ -84,6 +84,7 @@ void Engine::start(Job& job, ComputeEnvironment& environment, TimeMs) {
   job.current->cluster = fmt::format("AWSBatch-{}-{}", environment.name,
                                      base::find_string(environment.body, "uuid").value_or(""));
   job.timed_out = false;
+  job.started_at = job.stopped_at = 0;
   EffectiveJob effective = effective_job(job);
   job.current->timeout_ms = effective.timeout_s.value_or(0) * 1000;
   attempts_[job.current->token] = &job;

@@ -1,16 +1,16 @@
 #include "engine/store.h"
 
+#include <fmt/format.h>
+
+#include <array>
+
 #include "base/error.h"
 #include "base/random.h"
 
 namespace millrace::engine {
 namespace {
 
-// user_version of the file. Raise it with every change of the tables and migrate older files in
-// create_tables().
-constexpr int64_t kVersion = 1;
-
-constexpr char kTables[] = R"sql(
+constexpr char kVersion1[] = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE definitions(number INTEGER PRIMARY KEY, name TEXT NOT NULL, revision INTEGER NOT NULL,
   active INTEGER NOT NULL, body TEXT NOT NULL, tags TEXT NOT NULL, UNIQUE(name, revision)) STRICT;
@@ -22,8 +22,17 @@ CREATE TABLE jobs(seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, definition IN
   gpus INTEGER NOT NULL, name TEXT NOT NULL, submission TEXT NOT NULL, state TEXT NOT NULL) STRICT;
 CREATE INDEX jobs_live ON jobs(seq) WHERE status < 5;
 CREATE INDEX jobs_finished ON jobs(queue, status, seq) WHERE status >= 5;
-PRAGMA user_version = 1;
 )sql";
+
+// A finished job is in one of them, in the order in which it is listed.
+constexpr char kVersion2[] = R"sql(
+DROP INDEX jobs_finished;
+CREATE INDEX jobs_succeeded ON jobs(queue, seq) WHERE status = 5;
+CREATE INDEX jobs_failed ON jobs(queue, seq) WHERE status = 6;
+)sql";
+
+// What makes version n + 1 of version n. user_version of the file says how many were done.
+constexpr std::array<const char*, 2> kSteps = {kVersion1, kVersion2};
 
 constexpr char kJobColumns[] =
     "SELECT seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, submission, state "
@@ -124,11 +133,11 @@ Store::Store(const std::string& path) {
   version->step();
   int64_t found = version->int64(0);
   version->reset();
-  if (found > kVersion)
+  if (found > static_cast<int64_t>(kSteps.size()))
     throw base::ConflictError(path + " was made by a newer version of Millrace (format " +
-                              std::to_string(found) + ", this one knows " + std::to_string(kVersion) +
+                              std::to_string(found) + ", this one knows " + std::to_string(kSteps.size()) +
                               "); run that version, or choose another --data folder");
-  if (found == 0) create_tables();
+  migrate(static_cast<size_t>(found));
   auto seed = connection_->prepare("SELECT value FROM meta WHERE key = 'id_seed'");
   if (!seed->step()) throw base::CorruptError(path + " has no id_seed; restore it from a backup");
   id_seed_ = seed->text(0);
@@ -145,11 +154,15 @@ Store::Store(const std::string& path) {
 
 Store::~Store() = default;
 
-void Store::create_tables() {
+void Store::migrate(size_t version) {
+  if (version == kSteps.size()) return;
   sql::Transaction transaction(*connection_);
-  connection_->execute(kTables);
-  auto seed = connection_->prepare("INSERT INTO meta(key, value) VALUES ('id_seed', $1)");
-  seed->bind_blob(1, base::random_bytes(16)).run();
+  for (size_t step = version; step < kSteps.size(); ++step) connection_->execute(kSteps[step]);
+  connection_->execute(fmt::format("PRAGMA user_version = {}", kSteps.size()));
+  if (version == 0) {
+    auto seed = connection_->prepare("INSERT INTO meta(key, value) VALUES ('id_seed', $1)");
+    seed->bind_blob(1, base::random_bytes(16)).run();
+  }
   transaction.commit();
 }
 
@@ -282,15 +295,28 @@ std::unique_ptr<Job> Store::load_job(JobSeq seq, const Engine& engine) {
 void Store::finished_jobs(int64_t queue, std::optional<JobStatus> status, JobSeq below, const Engine& engine,
                           const std::function<bool(const Job&)>& visit) {
   int64_t start = below == 0 ? INT64_MAX : static_cast<int64_t>(below);
-  // Each state is one range of the index; both together are merged by SQLite from two ranges.
-  std::string where = status
-                          ? "WHERE queue = $1 AND status = $3 AND status >= 5 AND seq < $2 ORDER BY seq DESC"
-                          : "WHERE queue = $1 AND status >= 5 AND seq < $2 ORDER BY seq DESC";
-  auto rows = connection_->prepare(std::string(kJobColumns) + where);
-  rows->bind(1, queue).bind(2, start);
-  if (status) rows->bind(3, static_cast<int64_t>(*status));
-  while (rows->step())
-    if (!visit(*read_job(*rows, engine))) return;
+  // Each state is one range of its own index; the two are merged here.
+  struct Range {
+    std::unique_ptr<sql::Statement> rows;
+    bool more;
+  };
+  std::vector<Range> ranges;
+  for (const auto& [wanted, condition] :
+       {std::pair(JobStatus::kSucceeded, "status = 5"), std::pair(JobStatus::kFailed, "status = 6")}) {
+    if (status && *status != wanted) continue;
+    auto rows = connection_->prepare(
+        fmt::format("{}WHERE {} AND queue = $1 AND seq < $2 ORDER BY seq DESC", kJobColumns, condition));
+    rows->bind(1, queue).bind(2, start);
+    bool more = rows->step();
+    ranges.push_back({std::move(rows), more});
+  }
+  for (;;) {
+    Range* next = nullptr;
+    for (Range& range : ranges)
+      if (range.more && (!next || range.rows->int64(0) > next->rows->int64(0))) next = &range;
+    if (!next || !visit(*read_job(*next->rows, engine))) return;
+    next->more = next->rows->step();
+  }
 }
 
 }  // namespace millrace::engine

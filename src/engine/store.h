@@ -43,7 +43,7 @@ class Store {
                      const std::function<bool(const Job&)>& visit);
 
  private:
-  void create_tables();
+  void migrate(size_t version);
   void write_job(const Job& job);
 
   std::unique_ptr<sql::Connection> connection_;

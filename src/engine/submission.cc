@@ -1,5 +1,7 @@
 #include "engine/submission.h"
 
+#include <algorithm>
+
 #include "engine/reject.h"
 #include "engine/retry.h"
 
@@ -13,60 +15,52 @@ bool is_parameter_char(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
-void merge_environment(json::array& into, const json::array& overrides) {
+// Lays the entries of `overrides` over those of the same `key`.
+void merge_list(json::array& into, const json::array& overrides, std::string_view key) {
   for (const json::value& value : overrides) {
-    const json::object& variable = value.as_object();
-    std::string_view name = base::find_string(variable, "name").value_or("");
-    if (name.empty()) throw Reject("Environment variable name is required.");
-    if (name.substr(0, 9) == "AWS_BATCH")
-      throw Reject(
-          "Environment variable names cannot start with AWS_BATCH. This naming convention is reserved for "
-          "variables that Batch sets: " +
-          std::string(name));
-    bool replaced = false;
-    for (json::value& old : into)
-      if (base::find_string(old.as_object(), "name") == name) {
-        old = value;
-        replaced = true;
-      }
-    if (!replaced) into.push_back(value);
+    auto name = base::find_string(value.as_object(), key);
+    auto same = std::find_if(into.begin(), into.end(), [&](const json::value& old) {
+      return base::find_string(old.as_object(), key) == name;
+    });
+    if (same == into.end()) {
+      into.push_back(value);
+    } else {
+      *same = value;
+    }
   }
 }
 
-void merge_requirements(json::array& into, const json::array& overrides) {
-  for (const json::value& value : overrides) {
-    auto type = base::find_string(value.as_object(), "type");
-    bool replaced = false;
-    for (json::value& old : into)
-      if (base::find_string(old.as_object(), "type") == type) {
-        old = value;
-        replaced = true;
-      }
-    if (!replaced) into.push_back(value);
-  }
+bool requires_resource(const json::array& requirements, std::string_view type) {
+  return std::any_of(requirements.begin(), requirements.end(), [&](const json::value& requirement) {
+    return base::find_string(requirement.as_object(), "type") == type;
+  });
 }
 
 void apply_overrides(json::object& container, const json::object& overrides, bool fargate,
                      Resources& resources) {
-  if (const json::array* command = base::find_array(overrides, "command"); command && !command->empty()) {
-    for (const json::value& argument : *command)
-      if (argument.get_string().empty())
-        throw Reject("Container overrides command must not contain empty strings.");
+  if (const json::array* command = base::find_array(overrides, "command"); command && !command->empty())
     container["command"] = *command;
-  }
   if (const json::array* environment = base::find_array(overrides, "environment"))
-    merge_environment(container["environment"].as_array(), *environment);
+    merge_list(container["environment"].as_array(), *environment, "name");
+  json::array& required = container["resourceRequirements"].as_array();
   if (const json::array* requirements = base::find_array(overrides, "resourceRequirements")) {
     read_resources(json::object{{"resourceRequirements", *requirements}}, fargate, resources);
-    merge_requirements(container["resourceRequirements"].as_array(), *requirements);
+    merge_list(required, *requirements, "type");
   }
-  // The deprecated members count only where the definition uses them too.
-  for (const char* member : {"vcpus", "memory"})
-    if (auto value = base::find_int(overrides, member); value && container.contains(member)) {
+  // The deprecated members count only where the definition uses them too, and nothing newer.
+  for (auto [member, type] : {std::pair("vcpus", "VCPU"), std::pair("memory", "MEMORY")})
+    if (auto value = base::find_int(overrides, member);
+        value && container.contains(member) && !requires_resource(required, type)) {
       container[member] = *value;
       if (std::string_view(member) == "vcpus") resources.vcpus_milli = *value * 1000;
       if (std::string_view(member) == "memory") resources.memory_mib = *value;
     }
+}
+
+// Programs get their arguments and variables as text that ends at the first NUL.
+void refuse_nul(std::string_view text, const char* what) {
+  if (text.find('\0') != std::string_view::npos)
+    throw Reject(std::string("A NUL character is not possible in ") + what + ".");
 }
 
 }  // namespace
@@ -105,12 +99,10 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
   read_resources(job.container, fargate, job.resources);
   if (const json::object* overrides = base::find_object(submission, "containerOverrides"))
     apply_overrides(job.container, *overrides, fargate, job.resources);
-  check_resources(job.resources, fargate);
   for (json::value& argument : job.container["command"].as_array())
     argument = substitute(base::view(argument.get_string()), job.parameters);
 
   const json::object* retry = base::find_object(submission, "retryStrategy");
-  if (retry) check_retry_strategy(*retry);
   if (!retry) retry = base::find_object(definition.body, "retryStrategy");
   if (retry) {
     job.retry_strategy = *retry;
@@ -119,14 +111,41 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
   }
   const json::object* timeout = base::find_object(submission, "timeout");
   if (!timeout) timeout = base::find_object(definition.body, "timeout");
-  if (timeout) {
-    job.timeout_s = base::find_int(*timeout, "attemptDurationSeconds");
-    if (job.timeout_s && *job.timeout_s < kTimeoutMinSeconds)
-      throw Reject("The minimum timeout of a job attempt is 60 seconds.");
-  }
+  if (timeout) job.timeout_s = base::find_int(*timeout, "attemptDurationSeconds");
   job.propagate_tags = base::find_bool(submission, "propagateTags")
                            .value_or(base::find_bool(definition.body, "propagateTags").value_or(false));
   return job;
+}
+
+void check_submission(const JobDefinition& definition, const json::object& submission,
+                      const EffectiveJob& job) {
+  if (const json::object* overrides = base::find_object(submission, "containerOverrides")) {
+    if (const json::array* command = base::find_array(*overrides, "command"))
+      for (const json::value& argument : *command)
+        if (argument.get_string().empty())
+          throw Reject("Container overrides command must not contain empty strings.");
+    if (const json::array* variables = base::find_array(*overrides, "environment"))
+      for (const json::value& value : *variables) {
+        std::string_view name = base::find_string(value.as_object(), "name").value_or("");
+        if (name.empty()) throw Reject("Environment variable name is required.");
+        if (name.substr(0, 9) == "AWS_BATCH")
+          throw Reject(
+              "Environment variable names cannot start with AWS_BATCH. This naming convention is reserved "
+              "for "
+              "variables that Batch sets: " +
+              std::string(name));
+      }
+  }
+  for (const json::value& argument : job.container.at("command").as_array())
+    refuse_nul(base::view(argument.get_string()), "command");
+  for (const json::value& variable : job.container.at("environment").as_array())
+    for (const char* part : {"name", "value"})
+      refuse_nul(base::find_string(variable.as_object(), part).value_or(""), "environment");
+  check_resources(job.resources, definition.fargate());
+  if (const json::object* retry = base::find_object(submission, "retryStrategy"))
+    check_retry_strategy(*retry);
+  if (job.timeout_s && *job.timeout_s < kTimeoutMinSeconds)
+    throw Reject("The minimum timeout of a job attempt is 60 seconds.");
 }
 
 EffectiveJob effective_job(const Job& job) {

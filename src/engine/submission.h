@@ -25,10 +25,14 @@ struct EffectiveJob {
 
 // Lays `submission` (members of SubmitJob: parameters, containerOverrides, retryStrategy, timeout, …) over
 // `definition`: parameters by name, command and each type of resource replaced, environment merged by name.
-// Throws Reject for what AWS refuses at submission, such as a Ref:: without a value.
+// Throws Reject for a Ref:: without a value and for resources that are no numbers.
 EffectiveJob merge(const JobDefinition& definition, const json::object& submission);
 
-// The same of a job that was accepted, which never throws.
+// Throws Reject for the rest of what AWS refuses at submission. `job` is what merge() made of the two.
+void check_submission(const JobDefinition& definition, const json::object& submission,
+                      const EffectiveJob& job);
+
+// The same as merge() of a job that was accepted, which never throws.
 EffectiveJob effective_job(const Job& job);
 
 // Replaces every Ref::name of `argument`. Throws Reject for a name that `parameters` does not have.

@@ -26,6 +26,7 @@ void Dispatch::offer_host() {
 
 void Dispatch::perform(std::vector<engine::Effect> effects) {
   std::vector<AttemptSpec> starts;
+  std::vector<engine::StopAttempt> stops;  // after the starts: one may be among them
   std::vector<AttemptToken> acknowledged;
   for (engine::Effect& effect : effects) {
     if (auto* start = std::get_if<engine::StartAttempt>(&effect)) {
@@ -46,12 +47,13 @@ void Dispatch::perform(std::vector<engine::Effect> effects) {
       spec.log_stream = start->log_stream;
       starts.push_back(std::move(spec));
     } else if (auto* stop = std::get_if<engine::StopAttempt>(&effect)) {
-      executor_.stop(stop->token, stop->grace_ms);
+      stops.push_back(*stop);
     } else if (auto* acknowledge = std::get_if<engine::AcknowledgeAttempt>(&effect)) {
       acknowledged.push_back(acknowledge->token);
     }
   }
   if (!starts.empty()) executor_.start(std::move(starts));
+  for (const engine::StopAttempt& stop : stops) executor_.stop(stop.token, stop.grace_ms);
   if (!acknowledged.empty()) executor_.acknowledge(acknowledged);
 }
 

@@ -73,16 +73,17 @@ void BatchService::call(const aws::Operation& operation, json::object input, Rep
   if (!read)
     throw aws::ApiError(400, "ClientException",
                         std::string(operation.name) + " is not supported by this version of Millrace.");
-  driver_.read([query = read->query, input = std::move(input), reply = std::move(reply)](const Engine& engine,
-                                                                                         Store& store) {
+  auto answer = std::make_shared<Reply>(std::move(reply));
+  auto run = [query = read->query, input = std::move(input), answer](const Engine& engine, Store& store) {
     try {
-      reply(query(input, engine, store));
+      (*answer)(query(input, engine, store));
     } catch (const aws::ApiError& error) {
-      reply(engine::Refusal{error.status, error.code(), error.what()});
+      (*answer)(engine::Refusal{error.status, error.code(), error.what()});
     } catch (const std::exception& error) {
-      reply(engine::Refusal{500, "ServerException", error.what()});
+      (*answer)(engine::Refusal{500, "ServerException", error.what()});
     }
-  });
+  };
+  driver_.read(std::move(run), [answer](engine::Refusal refusal) { (*answer)(std::move(refusal)); });
 }
 
 }  // namespace millrace::services

@@ -46,12 +46,14 @@ class DriverTest : public ::testing::Test {
   }
   std::string status(const std::string& id) {
     std::promise<std::string> promise;
-    driver->read([&](const Engine& engine, Store& s) {
-      json::object answer = describe_jobs({{"jobs", json::array{id}}}, engine, s);
-      const json::array& jobs = answer.at("jobs").as_array();
-      promise.set_value(jobs.empty() ? "none"
-                                     : std::string(base::find_string(jobs[0].as_object(), "status").value()));
-    });
+    driver->read(
+        [&](const Engine& engine, Store& s) {
+          json::object answer = describe_jobs({{"jobs", json::array{id}}}, engine, s);
+          const json::array& jobs = answer.at("jobs").as_array();
+          promise.set_value(
+              jobs.empty() ? "none" : std::string(base::find_string(jobs[0].as_object(), "status").value()));
+        },
+        [](Refusal) {});
     return promise.get_future().get();
   }
 
@@ -104,9 +106,9 @@ TEST_F(DriverTest, FinishedJobsCanBeTaggedAndStayFinished) {
   open();
   EXPECT_EQ(status(id), "SUCCEEDED");
   std::promise<json::object> tags;
-  driver->read([&](const Engine& engine, Store& s) {
-    tags.set_value(list_tags_for_resource(object(resource + "}"), engine, s));
-  });
+  driver->read([&](const Engine& engine,
+                   Store& s) { tags.set_value(list_tags_for_resource(object(resource + "}"), engine, s)); },
+               [](Refusal) {});
   EXPECT_EQ(json::serialize(tags.get_future().get()), R"({"tags":{"b":"2"}})");
 }
 
