@@ -21,6 +21,7 @@ struct ComputeEnvironment {
 
   bool enabled() const { return base::find_string(body, "state") == "ENABLED"; }
   bool fargate() const;
+  bool arm() const;  // instances with AWS's Arm processors
   // The most that may be used at once, in thousandths of a vCPU.
   int64_t max_milli() const;
   std::string arn(const Config& config) const { return config.arn("compute-environment/" + name); }
@@ -30,7 +31,9 @@ struct ComputeEnvironment {
 ComputeEnvironment make_compute_environment(const json::object& input, const Config& config,
                                             const std::string& uuid);
 
-// Merges an UpdateComputeEnvironment request into `environment`; throws Reject and then changes nothing.
+// Merges an UpdateComputeEnvironment request into `environment`: only what is given changes, an empty text
+// removes imageId, ec2KeyPair and launchTemplate, minScaleDownDelayMinutes 0 removes the scaling policy.
+// Throws Reject and then changes nothing.
 void update_compute_environment(ComputeEnvironment& environment, const json::object& input);
 
 json::object describe(const ComputeEnvironment& environment, const Config& config);

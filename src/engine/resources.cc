@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <set>
@@ -26,6 +27,7 @@ constexpr std::array<FargateRow, 7> kFargate = {{{250, 512, 2048, 512},
                                                  {16000, 32768, 122880, 8192}}};
 
 constexpr int64_t kVcpusMax = 1'000'000;
+constexpr int64_t kAmountMax = 1'000'000'000;
 
 bool fargate_allows(const Resources& r) {
   for (const FargateRow& row : kFargate) {
@@ -36,13 +38,29 @@ bool fargate_allows(const Resources& r) {
   return false;
 }
 
+// Whole numbers, but vCPUs may be fractions: on Fargate, and below 1 on EC2, where check_resources() has the
+// better sentence.
+bool is_amount(std::string_view type, double number, bool fargate) {
+  if (!std::isfinite(number) || std::abs(number) > static_cast<double>(kAmountMax)) return false;
+  if (type == "GPU" && number < 0) return false;
+  if (number == std::floor(number)) return true;
+  if (type != "VCPU" || (!fargate && number > 1)) return false;
+  return std::abs(number * 1000 - std::round(number * 1000)) < 1e-6;
+}
+
 }  // namespace
 
 void read_resources(const json::object& container, bool fargate, Resources& into) {
-  if (auto vcpus = base::find_int(container, "vcpus"); vcpus && *vcpus > 0 && into.vcpus_milli == 0)
-    into.vcpus_milli = *vcpus * 1000;
-  if (auto memory = base::find_int(container, "memory"); memory && *memory > 0 && into.memory_mib == 0)
-    into.memory_mib = *memory;
+  if (!fargate) {
+    if (auto vcpus = base::find_int(container, "vcpus"); vcpus && *vcpus != 0 && !into.vcpus_given) {
+      into.vcpus_milli = std::clamp(*vcpus, -kAmountMax, kAmountMax) * 1000;
+      into.vcpus_given = true;
+    }
+    if (auto memory = base::find_int(container, "memory"); memory && *memory != 0 && !into.memory_given) {
+      into.memory_mib = *memory;
+      into.memory_given = true;
+    }
+  }
   const json::array* requirements = base::find_array(container, "resourceRequirements");
   if (!requirements) return;
   std::set<std::string_view> seen;
@@ -52,20 +70,26 @@ void read_resources(const json::object& container, bool fargate, Resources& into
     std::string_view value = base::find_string(requirement, "value").value_or("");
     if (!seen.insert(type).second) throw Reject("Cannot provide duplicates in resourceRequirements.");
     auto number = base::parse_number<double>(value);
-    bool whole = number && *number == std::floor(*number);
-    if (!number || !std::isfinite(*number) || *number < 0 || *number > 1e9 ||
-        (!whole && !(type == "VCPU" && fargate)))
+    if (!number || !is_amount(type, *number, fargate))
       throw Reject(
           fmt::format("Value {} for type {} in resourceRequirement is not valid. Please provide a numeric "
                       "value.",
                       value, type));
-    if (type == "VCPU") into.vcpus_milli = std::llround(*number * 1000);
-    if (type == "MEMORY") into.memory_mib = static_cast<int64_t>(*number);
-    if (type == "GPU") into.gpus = static_cast<int64_t>(*number);
+    if (type == "VCPU") {
+      into.vcpus_milli = std::llround(*number * 1000);
+      into.vcpus_given = true;
+    } else if (type == "MEMORY") {
+      into.memory_mib = static_cast<int64_t>(*number);
+      into.memory_given = true;
+    } else if (type == "GPU") {
+      into.gpus = static_cast<int64_t>(*number);
+    }
   }
 }
 
 void check_resources(const Resources& r, bool fargate) {
+  if (!r.vcpus_given) throw Reject("vCPU is required.");
+  if (!r.memory_given) throw Reject("Memory is required.");
   if (fargate) {
     if (r.gpus > 0) throw Reject("GPU is not applicable for Fargate.");
     if (!fargate_allows(r))
@@ -73,7 +97,6 @@ void check_resources(const Resources& r, bool fargate) {
                                static_cast<double>(r.vcpus_milli) / 1000, r.memory_mib));
     return;
   }
-  if (r.vcpus_milli == 0) throw Reject("vCPU is required.");
   if (r.vcpus_milli < 1000)
     throw Reject(fmt::format("vCPU must be at least 1, got {}.", static_cast<double>(r.vcpus_milli) / 1000));
   // Jobs keep thousandths of a vCPU in 32 bits; no machine comes near.

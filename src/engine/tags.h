@@ -1,4 +1,4 @@
-// Tags of resources: at most 50, keys 1..128, values 0..256 characters, no key begins with "aws:".
+// Tags of resources: at most 50, keys 1..128 and values 0..256 code points, no key begins with "aws:".
 #pragma once
 
 #include "base/json.h"
