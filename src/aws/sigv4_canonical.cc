@@ -14,9 +14,11 @@ bool is_unreserved(char c) {
          c == '.' || c == '~';
 }
 
+// A '+' is a space, as it is to the operations that read the query: were it a plus here, the "%2B" of a
+// signed request could become a space on the way.
 std::string encode_again(std::string_view text) {
   if (std::all_of(text.begin(), text.end(), is_unreserved)) return std::string(text);
-  return base::percent_encode(base::percent_decode(text));
+  return base::percent_encode(base::percent_decode(text, /*plus_is_space=*/true));
 }
 
 // RFC 3986 section 5.2.4, and empty segments go too.
