@@ -53,33 +53,41 @@ ApiError malformed(const Claim& claim, const std::string& s3_detail, const std::
   return auth_error(problem, claim.dialect, claim.dialect == Dialect::kS3 ? s3_detail : detail);
 }
 
+// A scope that is well-formed but not the right one. S3 calls that malformed too, the others a wrong
+// signature.
+ApiError wrong_scope(const Claim& claim, const std::string& s3_detail, const std::string& detail) {
+  if (claim.dialect == Dialect::kS3) return malformed(claim, s3_detail, s3_detail);
+  ApiError error = auth_error(AuthProblem::kSignatureMismatch, claim.dialect);
+  return ApiError(error.status, error.code(), detail);
+}
+
 // An access key may hold slashes in theory: the scope is what stands after the last four.
 void read_credential(Claim& claim, std::string_view credential) {
-  std::string s3_prefix = claim.presigned ? "Error parsing the X-Amz-Credential parameter; " : "";
+  std::string s3_text = std::string(claim.presigned ? "Error parsing the X-Amz-Credential parameter; " : "") +
+                        "the Credential is mal-formed; " + std::string(kExpectedScope);
   std::vector<std::string_view> parts = base::split(credential, '/');
-  if (parts.size() < 5 || parts.back() != "aws4_request")
-    throw malformed(claim, s3_prefix + "the Credential is mal-formed; " + std::string(kExpectedScope),
+  size_t n = parts.size();
+  if (n < 5 || parts[n - 4].data() - credential.data() < 2)
+    throw malformed(claim, s3_text,
                     "Credential must have exactly 5 slash-delimited elements, e.g. "
                     "keyid/date/region/service/term, got '" +
                         std::string(credential) + "'");
-  size_t n = parts.size();
+  if (parts.back() != "aws4_request")
+    throw wrong_scope(claim, s3_text,
+                      "Credential should be scoped with a valid terminator: 'aws4_request', not '" +
+                          std::string(parts.back()) + "'.");
   claim.service = parts[n - 2];
   claim.region = parts[n - 3];
   claim.day = parts[n - 4];
   claim.access_key = credential.substr(0, static_cast<size_t>(parts[n - 4].data() - credential.data()) - 1);
-  if (claim.access_key.empty())
-    throw malformed(claim, s3_prefix + "the Credential is mal-formed; " + std::string(kExpectedScope),
-                    "Credential must have exactly 5 slash-delimited elements, e.g. "
-                    "keyid/date/region/service/term, got '" +
-                        std::string(credential) + "'");
 }
 
 void check_day(const Claim& claim) {
   if (claim.day == claim.time.substr(0, 8)) return;
-  throw malformed(
+  throw wrong_scope(
       claim,
-      (claim.presigned ? "Invalid credential date \"" : "Invalid credential date \"") + claim.day +
-          "\". This date is not the same as X-Amz-Date: \"" + claim.time.substr(0, 8) + "\".",
+      "Invalid credential date \"" + claim.day + "\". This date is not the same as X-Amz-Date: \"" +
+          claim.time.substr(0, 8) + "\".",
       "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
           claim.day + "' != '" + claim.time.substr(0, 8) + "', from '" + claim.time + "'.");
 }
@@ -117,6 +125,12 @@ void read_payload_hash(Claim& claim, const http::RequestHead& head) {
   claim.payload_hash = std::move(value);
 }
 
+// A Date as HTTP has it, or with the zone of mails, "-0000", as botocore signs it.
+std::optional<base::TimeMs> parse_date_header(std::string_view date) {
+  if (!date.ends_with(" -0000") && !date.ends_with(" +0000")) return base::parse_http_date(date);
+  return base::parse_http_date(std::string(date.substr(0, date.size() - 5)) + "GMT");
+}
+
 Claim parse_header(const http::RequestHead& head, std::string_view authorization, Dialect dialect) {
   Claim claim;
   claim.dialect = dialect;
@@ -142,7 +156,7 @@ Claim parse_header(const http::RequestHead& head, std::string_view authorization
   read_signed_headers(claim, *parts.signed_headers);
   claim.signature = *parts.signature;
   auto time = base::parse_amz_date(date);
-  if (!time) time = base::parse_http_date(date);
+  if (!time) time = parse_date_header(date);
   if (!time) throw auth_error(AuthProblem::kNoDate, dialect);
   claim.signed_at = *time;
   claim.time = base::amz_date(*time);
@@ -213,7 +227,8 @@ void check_time(const Claim& claim, base::TimeMs now) {
   constexpr base::TimeMs skew = kClockSkewMaxMs;
   base::TimeMs valid_for = claim.presigned ? claim.expires_s * 1000 : skew;
   if (claim.signed_at > now + skew)
-    throw auth_error(AuthProblem::kNotYetCurrent, claim.dialect,
+    throw auth_error(claim.presigned ? AuthProblem::kPresignedNotYetValid : AuthProblem::kNotYetCurrent,
+                     claim.dialect,
                      claim.time + " is still later than " + base::amz_date(now + skew) + " (" +
                          base::amz_date(now) + " + 15 min.)");
   if (claim.presigned && now > claim.signed_at + valid_for)
@@ -313,9 +328,7 @@ void check_region(const Claim& claim, std::string_view region) {
   if (claim.region == region) return;
   std::string s3 = std::string(claim.presigned ? "Error parsing the X-Amz-Credential parameter; " : "") +
                    "the region '" + claim.region + "' is wrong; expecting '" + std::string(region) + "'";
-  if (claim.dialect == Dialect::kS3) throw malformed(claim, s3, s3);
-  ApiError error = auth_error(AuthProblem::kSignatureMismatch, claim.dialect);
-  throw ApiError(error.status, error.code(), "Credential should be scoped to a valid region.");
+  throw wrong_scope(claim, s3, "Credential should be scoped to a valid region.");
 }
 
 }  // namespace millrace::aws

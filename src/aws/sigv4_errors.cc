@@ -43,6 +43,8 @@ constexpr Wording kWordings[] = {
      "InvalidSignatureException", "SignatureDoesNotMatch", "Signature not yet current: {}"},
     {AuthProblem::kPresignedExpired, 403, "AccessDenied", "Request has expired", "InvalidSignatureException",
      "SignatureDoesNotMatch", "Signature expired: {}"},
+    {AuthProblem::kPresignedNotYetValid, 403, "AccessDenied", "Request is not yet valid",
+     "InvalidSignatureException", "SignatureDoesNotMatch", "Signature not yet current: {}"},
     {AuthProblem::kMalformedHeader, 400, "AuthorizationHeaderMalformed",
      "The authorization header is malformed; {}", "IncompleteSignatureException", "IncompleteSignature",
      "{}"},

@@ -18,8 +18,9 @@ enum class AuthProblem {
   kExpired,        // detail (not S3): "<signed at> is now earlier than …"
   kNotYetCurrent,  // detail (not S3): "<signed at> is still later than …"
   kPresignedExpired,
-  kMalformedHeader,  // detail: what is wrong
-  kMalformedQuery,   // detail: what is wrong
+  kPresignedNotYetValid,  // detail as of kNotYetCurrent
+  kMalformedHeader,       // detail: what is wrong
+  kMalformedQuery,        // detail: what is wrong
   kNoDate,
   kTwoMechanisms,         // header and query
   kUnsupportedMechanism,  // SigV2 and others
