@@ -37,6 +37,11 @@ bool enum_ignores_case(const Shape& shape) {
   return shape.name == "RetryAction" || shape.name == "ServiceJobRetryAction";
 }
 
+bool enum_is_checked_by_service(const Shape& shape) {
+  // Batch has sentences of its own for unknown capabilities and job actions.
+  return shape.name == "PlatformCapability" || shape.name == "JobStateTimeLimitActionsAction";
+}
+
 ApiError constraint_error(const ServiceModel& service, const std::vector<std::string>& broken) {
   if (is_s3(service)) return syntax_error(service, "");
   std::string message =

@@ -21,6 +21,10 @@ const ErrorWording& error_wording(const ServiceModel& service);
 // True where AWS takes any mix of letter cases of an enum's values.
 bool enum_ignores_case(const Shape& shape);
 
+// True for enums whose wrong values AWS refuses in the service's own words, not in the model's: they
+// pass.
+bool enum_is_checked_by_service(const Shape& shape);
+
 // The refusal for values that break constraints, one text each: "Value 'x' at 'name' failed to satisfy ...".
 ApiError constraint_error(const ServiceModel& service, const std::vector<std::string>& broken);
 

@@ -84,7 +84,7 @@ bool has_value(const Shape& shape, std::string_view text) {
 std::vector<std::string> broken_constraints(const Shape& shape, std::string_view text) {
   std::vector<std::string> broken;
   if (shape.is_enum) {
-    if (has_value(shape, text)) return broken;
+    if (has_value(shape, text) || enum_is_checked_by_service(shape)) return broken;
     std::string values;
     for (std::string_view value : shape.values) values += (values.empty() ? "" : ", ") + std::string(value);
     broken.push_back("Member must satisfy enum value set: [" + values + "]");

@@ -205,10 +205,11 @@ bool ComputeEnvironment::fargate() const {
   return resources && is_fargate_type(base::find_string(*resources, "type").value_or(""));
 }
 
-bool ComputeEnvironment::arm() const {
+std::optional<bool> ComputeEnvironment::arm() const {
   const json::object* resources = base::find_object(body, "computeResources");
   const json::array* types = resources ? base::find_array(*resources, "instanceTypes") : nullptr;
-  return types && !types->empty() && is_arm_instance(base::view(types->front().as_string()));
+  if (!types || types->empty()) return std::nullopt;
+  return is_arm_instance(base::view(types->front().as_string()));
 }
 
 int64_t ComputeEnvironment::max_milli() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/json.h"
@@ -21,7 +22,8 @@ struct ComputeEnvironment {
 
   bool enabled() const { return base::find_string(body, "state") == "ENABLED"; }
   bool fargate() const;
-  bool arm() const;  // instances with AWS's Arm processors
+  // Whether the instances have AWS's Arm processors; nothing where no instance types are named.
+  std::optional<bool> arm() const;
   // The most that may be used at once, in thousandths of a vCPU.
   int64_t max_milli() const;
   std::string arn(const Config& config) const { return config.arn("compute-environment/" + name); }

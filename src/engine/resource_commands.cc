@@ -1,10 +1,14 @@
 // Engine commands on job definitions, compute environments, job queues and tags.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "engine/engine.h"
 #include "engine/reasons.h"
 #include "engine/reject.h"
+#include "engine/resource_name.h"
 #include "engine/tags.h"
 
 namespace millrace::engine {
@@ -24,18 +28,50 @@ void name_once(std::vector<const T*>& list, const T& thing) {
   if (std::find(list.begin(), list.end(), &thing) == list.end()) list.push_back(&thing);
 }
 
+// The values of statusReason of a blocked head that a queue may act on (JobStateTimeLimitAction).
+constexpr std::array<std::string_view, 3> kTimeLimitReasons = {
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"};
+
 void check_time_limit_actions(const json::array& actions) {
-  std::set<std::string> seen;
+  std::set<std::string_view> seen;
   for (const json::value& value : actions) {
     const json::object& action = value.as_object();
     if (base::find_string(action, "action") != "CANCEL")
       throw Reject("Invalid job action. Valid job actions: [CANCEL]");
+    if (base::find_string(action, "state") != "RUNNABLE")
+      throw Reject("Invalid job state. Valid job states: [RUNNABLE]");
+    std::string_view reason = base::find_string(action, "reason").value_or("");
+    if (std::find(kTimeLimitReasons.begin(), kTimeLimitReasons.end(), reason) == kTimeLimitReasons.end())
+      throw Reject(
+          fmt::format("Invalid job reason. Valid job reasons: [{}]", fmt::join(kTimeLimitReasons, ", ")));
     int64_t seconds = base::find_int(action, "maxTimeSeconds").value_or(0);
     if (seconds < 600 || seconds > 86400)
-      throw Reject("maxTimeSeconds must be between 600 and 86400, got " + std::to_string(seconds) + ".");
-    if (!seen.insert(text(action, "reason")).second)
-      throw Reject("Duplicate job state limit actions are not allowed.");
+      throw Reject(fmt::format("maxTimeSeconds must be between 600 and 86400, got {}.", seconds));
+    if (!seen.insert(reason).second) throw Reject("Duplicate job state limit actions are not allowed.");
   }
+}
+
+bool has_entries(const json::object& input, std::string_view member) {
+  const json::array* list = base::find_array(input, member);
+  return list && !list->empty();
+}
+
+// Queues here run containers; those of SageMaker and of EKS are refused, with AWS's sentence when AWS would
+// refuse them too.
+void check_queue_type(const json::object& input) {
+  std::string_view type = base::find_string(input, "jobQueueType").value_or("");
+  bool services = has_entries(input, "serviceEnvironmentOrder");
+  if (services && has_entries(input, "computeEnvironmentOrder"))
+    throw Reject("A job queue can not have both computeEnvironmentOrder and serviceEnvironmentOrder.");
+  if (type == "SAGEMAKER_TRAINING" && !services)
+    throw Reject("Job queues of type SAGEMAKER_TRAINING must have serviceEnvironmentOrder.");
+  if (services && type != "SAGEMAKER_TRAINING")
+    throw Reject("serviceEnvironmentOrder is only applicable to job queues of type SAGEMAKER_TRAINING.");
+  if (!type.empty() && type != "ECS" && type != "ECS_FARGATE")
+    throw Reject(fmt::format(
+        "Job queues of type {} are not supported by this version of Millrace; use ECS or ECS_FARGATE.",
+        type));
 }
 
 }  // namespace
@@ -61,14 +97,11 @@ json::object Engine::register_job_definition(const json::object& input) {
 
 json::object Engine::deregister_job_definition(const json::object& input) {
   std::string wanted = text(input, "jobDefinition");
-  const JobDefinition* found = find_definition(wanted);
-  bool names_revision = wanted.find(':', wanted.find("job-definition/") == std::string::npos
-                                             ? 0
-                                             : wanted.find("job-definition/")) != std::string::npos;
-  if (!names_revision)
-    throw Reject("Provided name " + wanted + " is not supported pattern[a-zA-Z_0-9-]{1,128}:[0-9]+");
-  if (!found) throw Reject("JobDefinition " + wanted + " not found.");
-  JobDefinition& definition = *definitions_.at(found->number);
+  auto [name, revision] = definition_revision(wanted);
+  auto revisions = definitions_by_name_.find(name);
+  if (revisions == definitions_by_name_.end() || !revisions->second.contains(revision))
+    throw Reject("JobDefinition " + wanted + " not found.");
+  JobDefinition& definition = *revisions->second.at(revision);
   if (definition.active) {
     definition.active = false;
     name_once(changes_.definitions, definition);
@@ -97,7 +130,7 @@ json::object Engine::create_compute_environment(const json::object& input, const
 
 json::object Engine::update_compute_environment(const json::object& input) {
   std::string wanted = text(input, "computeEnvironment");
-  ComputeEnvironment* environment = find_environment(wanted);
+  ComputeEnvironment* environment = find_environment(resource_name(wanted, "compute-environment"));
   if (!environment) throw Reject("ComputeEnvironment " + wanted + " not found.");
   engine::update_compute_environment(*environment, input);
   name_once(changes_.environments, *environment);
@@ -110,7 +143,7 @@ json::object Engine::update_compute_environment(const json::object& input) {
 
 json::object Engine::delete_compute_environment(const json::object& input) {
   std::string wanted = text(input, "computeEnvironment");
-  ComputeEnvironment* environment = find_environment(wanted);
+  ComputeEnvironment* environment = find_environment(resource_name(wanted, "compute-environment"));
   if (!environment) return {};
   for (const auto& [name, queue] : queues_by_name_)
     for (const ComputeEnvironment* used : queue->environments)
@@ -133,19 +166,25 @@ void Engine::set_environment_order(JobQueue& queue, const json::array& order) co
   if (order.size() > kEnvironmentsOfQueueMax)
     throw Reject("Only 3 environments are allowed in job queue request.");
   std::map<int64_t, ComputeEnvironment*> sorted;
-  std::set<ComputeEnvironment*> seen;
+  std::set<std::string_view> seen;
+  const ComputeEnvironment* first = nullptr;
+  std::optional<bool> arm;
   for (const json::value& value : order) {
     std::string wanted = text(value.as_object(), "computeEnvironment");
     int64_t number = base::find_int(value.as_object(), "order").value_or(0);
     ComputeEnvironment* environment = find_environment(wanted);
-    if (!environment)
-      throw Reject("Compute Environments must be created and valid before attaching them to a job queue: " +
-                   wanted);
-    if (!seen.insert(environment).second) throw Reject("Duplicate ComputeEnvironments within order list.");
+    if (!environment || (wanted != environment->name && wanted != environment->arn(config_)))
+      throw Reject("Compute Environments must be created and valid before attaching them to a job queue");
+    if (!seen.insert(environment->name).second)
+      throw Reject("Duplicate ComputeEnvironments within order list.");
     if (!sorted.emplace(number, environment).second)
       throw Reject("Duplicate ComputeEnvironment order values.");
-    if (environment->fargate() != (*seen.begin())->fargate())
+    if (!first) first = environment;
+    if (environment->fargate() != first->fargate())
       throw Reject("Fargate and EC2 compute environments can not be mixed.");
+    if (!arm) arm = environment->arm();
+    if (arm && environment->arm().value_or(*arm) != *arm)
+      throw Reject("Compute environments with arm-based and other instance types can not be mixed.");
   }
   queue.environments.clear();
   queue.orders.clear();
@@ -163,15 +202,18 @@ json::object Engine::create_job_queue(const json::object& input) {
   if (queues_by_name_.contains(queue.name)) throw Reject("Object already exists");
   if (queues_by_name_.size() >= kQueuesMax)
     throw Reject("Limit of 50 job queues is reached; delete one that is not needed.");
-  for (const char* later : {"schedulingPolicyArn", "serviceEnvironmentOrder"})
-    if (const json::value* value = base::find(input, later))
-      if (!(value->is_array() && value->get_array().empty()))
-        throw Reject(std::string(later) + " is not supported by this version of Millrace.");
+  check_queue_type(input);
+  if (!text(input, "schedulingPolicyArn").empty())
+    throw Reject("schedulingPolicyArn is not supported by this version of Millrace.");
   queue.priority = base::find_int(input, "priority").value_or(0);
   if (queue.priority < 0) throw Reject("Job queue priority must be greater than or equal to 0.");
   queue.enabled = base::find_string(input, "state").value_or("ENABLED") == "ENABLED";
   const json::array* order = base::find_array(input, "computeEnvironmentOrder");
   set_environment_order(queue, order ? *order : json::array());
+  if (auto type = base::find_string(input, "jobQueueType"))
+    if ((*type == "ECS_FARGATE") != queue.environments.front()->fargate())
+      throw Reject(fmt::format("Job queues of type {} can not have {} compute environments.", *type,
+                               *type == "ECS_FARGATE" ? "EC2" : "Fargate"));
   if (const json::array* actions = base::find_array(input, "jobStateTimeLimitActions")) {
     check_time_limit_actions(*actions);
     queue.time_limit_actions = *actions;
@@ -190,11 +232,13 @@ json::object Engine::create_job_queue(const json::object& input) {
 
 json::object Engine::update_job_queue(const json::object& input) {
   std::string wanted = text(input, "jobQueue");
-  JobQueue* queue = find_queue(wanted);
+  JobQueue* queue = find_queue(resource_name(wanted, "job-queue"));
   if (!queue) throw Reject("JobQueue " + wanted + " not found.");
   if (queue->deleting) throw Reject("Cannot update, resource is being modified");
-  if (base::find(input, "schedulingPolicyArn"))
+  if (!text(input, "schedulingPolicyArn").empty())
     throw Reject("schedulingPolicyArn is not supported by this version of Millrace.");
+  if (has_entries(input, "serviceEnvironmentOrder"))
+    throw Reject("serviceEnvironmentOrder is only applicable to job queues of type SAGEMAKER_TRAINING.");
   int64_t priority = base::find_int(input, "priority").value_or(queue->priority);
   if (priority < 0) throw Reject("Job queue priority must be greater than or equal to 0.");
   const json::array* actions = base::find_array(input, "jobStateTimeLimitActions");
@@ -214,7 +258,8 @@ json::object Engine::update_job_queue(const json::object& input) {
 }
 
 json::object Engine::delete_job_queue(const json::object& input, TimeMs now) {
-  JobQueue* queue = find_queue(text(input, "jobQueue"));
+  std::string wanted = text(input, "jobQueue");
+  JobQueue* queue = find_queue(resource_name(wanted, "job-queue"));
   if (!queue || queue->deleting) return {};
   if (queue->enabled) throw Reject("Cannot delete, state must be DISABLED: job queue " + queue->name);
   queue->deleting = true;

@@ -52,6 +52,18 @@ TEST(Decode, RestJsonBody) {
       R"({"attempts":3,"evaluateOnExit":[{"onExitCode":"1","action":"retry"}]},"parameters":{"x":"y"}})");
 }
 
+TEST(Decode, LeavesEnumsWithSentencesOfTheirOwnToTheService) {
+  // Without this the model's message hides the one that AWS gives for these two.
+  json::object input =
+      decode_body("batch", "RegisterJobDefinition",
+                  R"({"jobDefinitionName":"d","type":"container","platformCapabilities":["X"]})");
+  EXPECT_EQ(input.at("platformCapabilities"), json::value(json::array{"X"}));
+  EXPECT_EQ(refusal("batch", "UpdateJobQueue",
+                    R"({"jobQueue":"q","jobStateTimeLimitActions":[{"reason":"r","state":"RUNNABLE",)"
+                    R"("maxTimeSeconds":600,"action":"X"}]})"),
+            Refusal{});
+}
+
 TEST(Decode, BatchRefusals) {
   // Without this Batch answers bad input with something else than ClientException 400.
   EXPECT_EQ(

@@ -158,7 +158,7 @@ TEST(ComputeEnvironment, InstanceTypesFitTheStrategyAndEachOther) {
   EXPECT_EQ(h.refused(kCreate, ec2("", R"(["m6g.large","m5.large"])")),
             "arm-based instance type cannot be used with other instance types");
   h.ok(kCreate, ec2("", R"(["m6g.large","c7gn"])"));
-  EXPECT_TRUE(h.engine.find_environment("ce")->arm());
+  EXPECT_EQ(h.engine.find_environment("ce")->arm(), true);
 }
 
 TEST(ComputeEnvironment, ArmIsReadFromTheNameOfTheType) {
