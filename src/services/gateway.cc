@@ -101,7 +101,7 @@ Gateway::Caller Gateway::authenticate(const http::RequestHead& head, const aws::
   if (!claim) throw aws::auth_error(aws::AuthProblem::kMissing, dialect);
   aws::check_region(*claim, options_.region);
   std::optional<Identities::Caller> known =
-      identities_.find(claim->access_key, claim->session_token, clock_.now_ms());
+      identities_.find(claim->access_key, claim->session_token, clock_.now_ms(), dialect);
   if (!known) throw aws::auth_error(aws::AuthProblem::kUnknownKey, dialect);
   std::string digest;
   std::optional<std::string_view> body_sha256;

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "aws/api_error.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -86,7 +85,8 @@ aws::Credentials Identities::for_job(std::string_view job_id, base::TimeMs expir
 }
 
 std::optional<Identities::Caller> Identities::find(std::string_view access_key,
-                                                   std::string_view session_token, base::TimeMs now) const {
+                                                   std::string_view session_token, base::TimeMs now,
+                                                   aws::Dialect dialect) const {
   if (access_key == root_.access_key_id) return Caller{root_.secret_access_key, ""};
   if (access_key.substr(0, kJobKeyPrefix.size()) != kJobKeyPrefix || session_token.empty())
     return std::nullopt;
@@ -96,12 +96,10 @@ std::optional<Identities::Caller> Identities::find(std::string_view access_key,
       dot == std::string_view::npos ? std::nullopt : base::unhex(session_token.substr(dot + 1));
   if (!claims || !mac ||
       !base::equal_in_constant_time(*mac, derive("token", std::string(access_key) + " " + *claims)))
-    throw aws::ApiError(403, "InvalidClientTokenId", "The security token included in the request is invalid");
+    throw aws::auth_error(aws::AuthProblem::kTokenInvalid, dialect);
   size_t space = claims->find(' ');
   auto expires = base::parse_number<base::TimeMs>(std::string_view(*claims).substr(space + 1));
-  if (!expires || *expires < now)
-    throw aws::ApiError(403, "ExpiredTokenException",
-                        "The security token included in the request is expired");
+  if (!expires || *expires < now) throw aws::auth_error(aws::AuthProblem::kTokenExpired, dialect);
   return Caller{base::base64(derive("secret", access_key)).substr(0, 40), claims->substr(0, space)};
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "aws/credentials.h"
+#include "aws/sigv4_errors.h"
 #include "base/time.h"
 
 namespace millrace::services {
@@ -28,10 +29,10 @@ class Identities {
     std::string secret;
     std::string job_id;  // empty: root
   };
-  // The secret that `access_key` signs with. Nothing when there is no such key. Throws ApiError
-  // ExpiredTokenException or InvalidClientTokenId when a job's token is too old or was changed.
-  std::optional<Caller> find(std::string_view access_key, std::string_view session_token,
-                             base::TimeMs now) const;
+  // The secret that `access_key` signs with. Nothing when there is no such key. Throws ApiError, in the words
+  // of `dialect`, when a job's token is too old or was changed.
+  std::optional<Caller> find(std::string_view access_key, std::string_view session_token, base::TimeMs now,
+                             aws::Dialect dialect) const;
 
  private:
   std::string derive(std::string_view purpose, std::string_view data) const;
