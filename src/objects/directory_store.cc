@@ -136,16 +136,23 @@ void DirectoryStore::check(const WriteConditions& conditions, const std::optiona
   if (conditions.if_match != "*" && conditions.if_match != existing->etag) throw precondition_failed();
 }
 
-void DirectoryStore::replace(Commit& commit, const PutSpec& spec, ObjectRecord record, const char* reason) {
+std::string DirectoryStore::replace(Commit& commit, const PutSpec& spec, ObjectRecord record,
+                                    const char* reason) {
   BucketRecord bucket = required_bucket(commit.index, spec.bucket);
   std::optional<ObjectRecord> existing = commit.index.object(bucket.id, spec.key);
   check(spec.conditions, existing);
-  if (existing) commit.release(existing->content);
+  record.null_version = bucket.versioning != Versioning::kEnabled;
+  if (bucket.versioning != Versioning::kNever)
+    make_room(commit, bucket, spec.key, existing, record.null_version);
+  else if (existing)
+    commit.release(existing->content);
   record.sequence = commit.next_sequence();
   commit.index.put_object(bucket.id, spec.key, record);
+  std::string version_id = bucket.versioning == Versioning::kNever ? "" : record.version_id();
   commit.emit({ObjectEvent::Kind::kCreated, reason, spec.bucket, spec.key, record.size, record.etag,
                record.modified, record.sequence, spec.requester.principal, spec.requester.source_address,
-               spec.requester.request_id});
+               spec.requester.request_id, version_id});
+  return version_id;
 }
 
 std::unique_ptr<ObjectWriter> DirectoryStore::put(PutSpec spec) {
@@ -158,8 +165,7 @@ std::unique_ptr<ObjectWriter> DirectoryStore::put(PutSpec spec) {
       check(spec.conditions, index->object(bucket.id, spec.key));
   }
   std::unique_ptr<ObjectWriter> writer(new ObjectWriter(*this, spec.integrity));
-  writer->apply_ = [this, spec = std::move(spec)](Commit& commit, ContentId content,
-                                                  const PutResult& result) {
+  writer->apply_ = [this, spec = std::move(spec)](Commit& commit, ContentId content, PutResult& result) {
     ObjectRecord record;
     record.content = content;
     record.size = result.size;
@@ -167,27 +173,48 @@ std::unique_ptr<ObjectWriter> DirectoryStore::put(PutSpec spec) {
     record.modified = result.modified;
     record.checksum = result.checksum;
     record.headers = spec.headers;
-    replace(commit, spec, std::move(record), "PutObject");
+    result.version_id = replace(commit, spec, std::move(record), "PutObject");
   };
   return writer;
 }
 
-ObjectRecord DirectoryStore::head(std::string_view bucket, std::string_view key) {
-  Reading index(*this);
-  std::optional<ObjectRecord> found = index->object(required_bucket(*index, bucket).id, key);
-  if (!found) throw no_such_key();
-  return *found;
+ObjectRecord DirectoryStore::required_object(ObjectIndex& index, std::string_view bucket_name,
+                                             std::string_view key, std::string_view version) {
+  BucketRecord bucket = required_bucket(index, bucket_name);
+  bool versioned = bucket.versioning != Versioning::kNever;
+  auto found_in = [versioned](ObjectRecord record) {
+    record.versioned = versioned;
+    return record;
+  };
+  std::optional<ObjectRecord> current = index.object(bucket.id, key);
+  if (version.empty()) {
+    if (current) return found_in(std::move(*current));
+    std::optional<ObjectRecord> newest;
+    if (versioned) newest = index.newest_version(bucket.id, key);
+    if (newest) throw DeleteMarkerError(newest->version_id());
+    throw no_such_key();
+  }
+  std::optional<VersionRef> wanted = parse_version_id(version);
+  if (!wanted) throw invalid_version_id();
+  if (current && current->version_id() == version) return found_in(std::move(*current));
+  std::optional<ObjectRecord> found = index.version(bucket.id, key, *wanted);
+  if (!found) throw no_such_version();
+  return found_in(std::move(*found));
 }
 
-OpenObject DirectoryStore::open(std::string_view bucket, std::string_view key) {
+ObjectRecord DirectoryStore::head(std::string_view bucket, std::string_view key, std::string_view version) {
+  Reading index(*this);
+  return required_object(*index, bucket, key, version);
+}
+
+OpenObject DirectoryStore::open(std::string_view bucket, std::string_view key, std::string_view version) {
   // Between the look into the index and the look at the content a writer may replace the object: look again.
   constexpr int kAttempts = 100;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     OpenObject opened;
     Reading index(*this);
-    std::optional<ObjectRecord> found = index->object(required_bucket(*index, bucket).id, key);
-    if (!found) throw no_such_key();
-    opened.record = std::move(*found);
+    opened.record = required_object(*index, bucket, key, version);
+    if (opened.record.delete_marker) throw DeleteMarkerError(opened.record.version_id());
     if (opened.record.content == 0) return opened;
     if (opened.record.content < 0) {
       std::optional<std::string> data = index->inline_data(opened.record.content);
@@ -251,46 +278,13 @@ ListPage DirectoryStore::list(std::string_view bucket_name, const ListSpec& spec
   return page;
 }
 
-void DirectoryStore::erase(Commit& commit, const std::string& bucket_name, const std::string& key,
-                           const WriteConditions& conditions, const Requester& requester) {
-  BucketRecord bucket = required_bucket(commit.index, bucket_name);
-  std::optional<ObjectRecord> existing = commit.index.object(bucket.id, key);
-  check(conditions, existing);
-  if (!existing) return;
-  commit.release(existing->content);
-  commit.index.erase_object(bucket.id, key);
-  commit.emit({ObjectEvent::Kind::kDeleted, "DeleteObject", bucket_name, key, 0, "", now(),
-               commit.next_sequence(), requester.principal, requester.source_address, requester.request_id});
-}
-
-void DirectoryStore::remove(const std::string& bucket, const std::string& key,
-                            const WriteConditions& conditions, const Requester& requester) {
-  commits_->run([&](Commit& commit) { erase(commit, bucket, key, conditions, requester); });
-}
-
-std::vector<std::exception_ptr> DirectoryStore::remove_all(const std::string& bucket,
-                                                           const std::vector<std::string>& keys,
-                                                           const Requester& requester) {
-  std::vector<std::exception_ptr> results(keys.size());
-  try {
-    commits_->run([&](Commit& commit) {
-      required_bucket(commit.index, bucket);
-      for (const std::string& key : keys) erase(commit, bucket, key, {}, requester);
-    });
-  } catch (const base::NotFoundError&) {
-    throw;
-  } catch (const base::Error&) {
-    std::fill(results.begin(), results.end(), std::current_exception());
-  }
-  return results;
-}
-
 PutResult DirectoryStore::copy(const std::string& source_bucket, const std::string& source_key,
                                const std::string& source_etag, PutSpec target,
-                               std::optional<ChecksumAlgorithm> algorithm, bool replace_headers) {
+                               std::optional<ChecksumAlgorithm> algorithm, bool replace_headers,
+                               std::string_view source_version) {
   if (target.key.empty() || target.key.size() > kKeyBytesMax) throw key_too_long();
   bucket(target.bucket);
-  OpenObject source = open(source_bucket, source_key);
+  OpenObject source = open(source_bucket, source_key, source_version);
   if (source.record.etag != source_etag) throw precondition_failed();
   if (!replace_headers) target.headers = source.record.headers;
   ObjectRecord record;
@@ -311,25 +305,26 @@ PutResult DirectoryStore::copy(const std::string& source_bucket, const std::stri
   if (linked || (!in_parts && !other_checksum && !source.file)) {
     if (!linked) content = source.record.size == 0 ? 0 : -next_content();
     record.content = content;
+    std::string version_id;
     try {
       commits_->run([&](Commit& commit) {
         if (content < 0) commit.index.insert_inline(content, source.data);
         commit.adopt(content);
-        replace(commit, target, record, "CopyObject");
+        version_id = replace(commit, target, record, "CopyObject");
       });
     } catch (...) {
       if (content > 0) files_.remove(content);
       throw;
     }
-    return {record.etag, record.size, record.modified, record.checksum};
+    return {record.etag, record.size, record.modified, record.checksum, version_id};
   }
   if (!algorithm && record.checksum) algorithm = record.checksum->algorithm;
   std::unique_ptr<ObjectWriter> writer(new ObjectWriter(*this, {{}, algorithm, {}}));
-  writer->apply_ = [this, target, record](Commit& commit, ContentId id, const PutResult& result) mutable {
+  writer->apply_ = [this, target, record](Commit& commit, ContentId id, PutResult& result) mutable {
     record.content = id;
     record.etag = result.etag;
     record.checksum = result.checksum;
-    replace(commit, target, std::move(record), "CopyObject");
+    result.version_id = replace(commit, target, std::move(record), "CopyObject");
   };
   if (source.file) {
     std::string buffer(1 << 20, '\0');

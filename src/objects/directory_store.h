@@ -67,6 +67,7 @@ struct PutResult {
   uint64_t size = 0;
   base::TimeMs modified = 0;
   std::optional<Checksum> checksum;
+  std::string version_id;  // empty in a bucket that never kept versions
 };
 
 // An object open for reading; stays whole whatever happens to its key meanwhile.
@@ -88,6 +89,36 @@ struct ListPage {
   bool truncated = false;
   std::string next_from;  // ListSpec::from of the next page, when truncated
   std::string last;       // the last key or common prefix of this page
+};
+
+struct ListVersionsSpec {
+  std::string prefix, delimiter;
+  std::string key_marker;      // begin behind this key, or common prefix
+  std::string version_marker;  // or behind this version of it
+  size_t entries_max = 1000;   // versions, delete markers and common prefixes together
+};
+
+struct VersionPage {
+  std::vector<ListedVersion> versions;
+  std::vector<std::string> common_prefixes;
+  bool truncated = false;
+  std::string next_key_marker, next_version_marker;  // when truncated
+};
+
+// What to delete: the object as it is now (in a bucket that keeps versions: hide it behind a delete marker),
+// or for good, one version of it.
+struct RemoveTarget {
+  std::string key;
+  std::string version;  // empty: the current object
+  WriteConditions conditions;
+};
+struct RemoveResult {
+  bool delete_marker = false;  // a marker was made, or a marker was deleted
+  std::string version_id;      // of what was made or deleted; empty in a bucket that never kept versions
+};
+struct RemoveOutcome {
+  RemoveResult result;
+  std::exception_ptr error;
 };
 
 // The smallest key above every key that begins with `prefix`; nothing when there is none.
@@ -135,7 +166,7 @@ class ObjectWriter {
 
   DirectoryStore& store_;
   Integrity integrity_;
-  std::function<void(Commit&, ContentId, const PutResult&)> apply_;
+  std::function<void(Commit&, ContentId, PutResult&)> apply_;
   std::string buffer_;
   std::shared_ptr<base::UniqueFd> file_;
   ContentId content_ = 0;  // of the file
@@ -162,21 +193,36 @@ class DirectoryStore {
   std::vector<BucketRecord> buckets(std::string_view after = {}, size_t limit = 10'000);
   void delete_bucket(const std::string& name);  // and its unfinished uploads; must have no objects
 
+  // Throws UsageError for Versioning::kNever: there is no way back.
+  void set_versioning(const std::string& bucket, Versioning versioning);
+  // Sub-resources of the bucket ("cors", "policy", …) as they were put; nothing when they were not.
+  std::optional<std::string> setting(std::string_view bucket, std::string_view name);
+  void put_setting(const std::string& bucket, const std::string& name, const std::string& value);
+  void erase_setting(const std::string& bucket, const std::string& name);
+
   std::unique_ptr<ObjectWriter> put(PutSpec spec);
-  ObjectRecord head(std::string_view bucket, std::string_view key);
-  OpenObject open(std::string_view bucket, std::string_view key);
+  // `version`: empty for the current object, "null", or a version id. Throws no_such_key(), DeleteMarkerError
+  // when the current object is hidden by a marker, no_such_version(), invalid_version_id(). A version that is
+  // a marker itself is returned by head() (ObjectRecord::delete_marker) and thrown by open().
+  ObjectRecord head(std::string_view bucket, std::string_view key, std::string_view version = {});
+  OpenObject open(std::string_view bucket, std::string_view key, std::string_view version = {});
   ListPage list(std::string_view bucket, const ListSpec& spec);
+  VersionPage list_versions(std::string_view bucket, const ListVersionsSpec& spec);
+  // Replaces the object's tags ("a=1&b=2", percent-encoded; empty: none) and nothing else. Returns the
+  // version id, empty in a bucket that never kept versions.
+  std::string put_tags(const std::string& bucket, const std::string& key, std::string_view version,
+                       const std::string& tags);
   // An object that is not there is fine.
-  void remove(const std::string& bucket, const std::string& key, const WriteConditions& conditions,
-              const Requester& requester);
-  // All of them in one commit. The result is in the order of `keys`: null, or why the key is still there.
-  std::vector<std::exception_ptr> remove_all(const std::string& bucket, const std::vector<std::string>& keys,
-                                             const Requester& requester);
+  RemoveResult remove(const std::string& bucket, const std::string& key, const WriteConditions& conditions,
+                      const Requester& requester, std::string_view version = {});
+  // All of them in one commit. Outcomes are in the order of `targets`.
+  std::vector<RemoveOutcome> remove_all(const std::string& bucket, const std::vector<RemoveTarget>& targets,
+                                        const Requester& requester);
   // Copies the object as `source` describes it now; `headers` replaces its headers when given. Throws
   // ConflictError when its ETag is no longer `source_etag`.
   PutResult copy(const std::string& source_bucket, const std::string& source_key,
                  const std::string& source_etag, PutSpec target, std::optional<ChecksumAlgorithm> algorithm,
-                 bool replace_headers);
+                 bool replace_headers, std::string_view source_version = {});
 
   // Returns the upload id.
   std::string create_upload(const std::string& bucket, const std::string& key, StoredHeaders headers,
@@ -206,10 +252,19 @@ class DirectoryStore {
   UploadRecord required_upload(ObjectIndex& index, std::string_view bucket, std::string_view key,
                                std::string_view upload_id);
   void check(const WriteConditions& conditions, const std::optional<ObjectRecord>& existing);
-  // Puts the record at its key, releases what was there, and tells the observer.
-  void replace(Commit& commit, const PutSpec& spec, ObjectRecord record, const char* reason);
-  void erase(Commit& commit, const std::string& bucket, const std::string& key,
-             const WriteConditions& conditions, const Requester& requester);
+  // Puts the record at its key, keeps or releases what was there, and tells the observer. Returns the version
+  // id, empty in a bucket that never kept versions.
+  std::string replace(Commit& commit, const PutSpec& spec, ObjectRecord record, const char* reason);
+  // Moves the current object aside before a newer one or a marker takes its place (`null_version`: a null
+  // version, which replaces the one that was). Its row stays for the caller to replace or erase.
+  void make_room(Commit& commit, const BucketRecord& bucket, const std::string& key,
+                 const std::optional<ObjectRecord>& current, bool null_version);
+  RemoveResult erase(Commit& commit, const std::string& bucket, const RemoveTarget& target,
+                     const Requester& requester);
+  RemoveResult erase_version(Commit& commit, const BucketRecord& bucket, const RemoveTarget& target,
+                             const Requester& requester);
+  ObjectRecord required_object(ObjectIndex& index, std::string_view bucket, std::string_view key,
+                               std::string_view version);
   void recover();
 
   std::string folder_;

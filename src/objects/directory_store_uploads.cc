@@ -78,8 +78,7 @@ std::unique_ptr<ObjectWriter> DirectoryStore::put_part(PartSpec spec) {
   // The upload said which checksum it wants: a part without its own gets it computed.
   if (known.algorithm && !spec.integrity.algorithm) spec.integrity.algorithm = known.algorithm;
   std::unique_ptr<ObjectWriter> writer(new ObjectWriter(*this, spec.integrity));
-  writer->apply_ = [this, spec = std::move(spec)](Commit& commit, ContentId content,
-                                                  const PutResult& result) {
+  writer->apply_ = [this, spec = std::move(spec)](Commit& commit, ContentId content, PutResult& result) {
     UploadRecord upload = required_upload(commit.index, spec.bucket, spec.key, spec.upload_id);
     if (std::optional<PartRecord> existing = commit.index.part(upload.id, spec.number))
       commit.release(existing->content);
@@ -139,6 +138,7 @@ PutResult DirectoryStore::complete_upload(const std::string& bucket, const std::
       throw bad_checksum(checksum_name(record.checksum->algorithm));
   }
   // A single part is the object already; several are put together in a new file.
+  std::string version_id;
   ContentId assembled = 0;
   if (chosen.size() == 1) {
     record.content = chosen[0].content;
@@ -176,7 +176,7 @@ PutResult DirectoryStore::complete_upload(const std::string& bucket, const std::
         if (part.content != record.content) commit.release(part.content);
       commit.index.erase_upload(again.id);
       commit.adopt(assembled);
-      replace(commit, spec, record, "CompleteMultipartUpload");
+      version_id = replace(commit, spec, record, "CompleteMultipartUpload");
     });
   } catch (const base::NotFoundError& error) {
     if (assembled != 0) files_.remove(assembled);
@@ -187,7 +187,7 @@ PutResult DirectoryStore::complete_upload(const std::string& bucket, const std::
     if (assembled != 0) files_.remove(assembled);
     throw;
   }
-  return {record.etag, record.size, record.modified, record.checksum};
+  return {record.etag, record.size, record.modified, record.checksum, version_id};
 }
 
 void DirectoryStore::abort_upload(const std::string& bucket, const std::string& key,

@@ -20,6 +20,8 @@ struct ObjectEvent {
   int64_t sequence = 0;  // rises with every change of any object
   // Who asked, as the caller of the store gave it.
   std::string requester, source_address, request_id;
+  std::string version_id;      // empty in a bucket that never kept versions
+  bool delete_marker = false;  // kDeleted: the object was hidden behind this marker, not deleted
 };
 
 }  // namespace millrace::objects

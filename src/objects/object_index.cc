@@ -2,19 +2,26 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "objects/object_index_rows.h"
 
 namespace millrace::objects {
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS buckets(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,
-  created INTEGER NOT NULL, region TEXT NOT NULL);
+  created INTEGER NOT NULL, region TEXT NOT NULL, versioning INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS bucket_settings(bucket INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY(bucket, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects(bucket INTEGER NOT NULL, key BLOB NOT NULL, content INTEGER NOT NULL,
   size INTEGER NOT NULL, etag TEXT NOT NULL, modified INTEGER NOT NULL, checksum TEXT, sequence INTEGER NOT NULL,
-  headers BLOB, parts TEXT, PRIMARY KEY(bucket, key)) WITHOUT ROWID;
+  headers BLOB, parts TEXT, null_version INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(bucket, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS versions(bucket INTEGER NOT NULL, key BLOB NOT NULL, content INTEGER NOT NULL,
+  size INTEGER NOT NULL, etag TEXT NOT NULL, modified INTEGER NOT NULL, checksum TEXT, sequence INTEGER NOT NULL,
+  headers BLOB, parts TEXT, null_version INTEGER NOT NULL, marker INTEGER NOT NULL,
+  PRIMARY KEY(bucket, key, sequence DESC)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS inline(content INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS garbage(content INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS uploads(id INTEGER PRIMARY KEY AUTOINCREMENT, bucket INTEGER NOT NULL, key BLOB NOT NULL,
@@ -26,46 +33,15 @@ CREATE TABLE IF NOT EXISTS parts(upload INTEGER NOT NULL, number INTEGER NOT NUL
   PRIMARY KEY(upload, number)) WITHOUT ROWID;
 )";
 
-// Neither names nor values of headers can hold a NUL.
-std::string pack(const StoredHeaders& headers) {
-  std::string out;
-  for (const auto& [name, value] : headers) (out += name) += '\0', (out += value) += '\0';
-  return out;
-}
+// Format 1 knew no versions and no settings of buckets.
+constexpr const char* kFrom1To2 = R"(
+ALTER TABLE buckets ADD COLUMN versioning INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE objects ADD COLUMN null_version INTEGER NOT NULL DEFAULT 1;
+)";
 
-StoredHeaders unpack(std::string_view packed) {
-  StoredHeaders headers;
-  while (!packed.empty()) {
-    size_t name_end = packed.find('\0');
-    size_t value_end = name_end == std::string_view::npos ? name_end : packed.find('\0', name_end + 1);
-    if (value_end == std::string_view::npos)
-      throw base::CorruptError("the object index holds damaged headers");
-    headers.emplace_back(packed.substr(0, name_end), packed.substr(name_end + 1, value_end - name_end - 1));
-    packed.remove_prefix(value_end + 1);
-  }
-  return headers;
-}
-
-// "CRC32 F abc=" (full object) or "SHA256 C abc=-3" (composite).
-std::string pack(const Checksum& checksum) {
-  return std::string(checksum_name(checksum.algorithm)) + (checksum.composite ? " C " : " F ") +
-         checksum.value;
-}
-
-void bind_checksum(sql::Statement& s, int parameter, const std::optional<Checksum>& checksum) {
-  if (checksum)
-    s.bind(parameter, pack(*checksum));
-  else
-    s.bind_null(parameter);
-}
-
-std::optional<Checksum> read_checksum(sql::Statement& s, int column) {
-  if (s.is_null(column)) return std::nullopt;
-  std::vector<std::string_view> words = base::split(s.text(column), ' ');
-  std::optional<ChecksumAlgorithm> algorithm =
-      words.size() == 3 ? parse_checksum_name(words[0]) : std::optional<ChecksumAlgorithm>();
-  if (!algorithm) throw base::CorruptError("the object index holds a damaged checksum");
-  return Checksum{*algorithm, words[1] == "C", std::string(words[2])};
+BucketRecord read_bucket(sql::Statement& s) {
+  return {s.int64(0), std::string(s.text(1)), s.int64(2), std::string(s.text(3)),
+          static_cast<Versioning>(s.int64(4))};
 }
 
 PartRecord read_part(sql::Statement& s) {
@@ -86,18 +62,6 @@ UploadRecord read_upload(sql::Statement& s) {
   return upload;
 }
 
-// Ends a statement whatever happens: an open read would keep the WAL from being checkpointed.
-class Running {
- public:
-  explicit Running(sql::Statement& statement) : statement_(statement) {}
-  ~Running() { statement_.reset(); }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
- private:
-  sql::Statement& statement_;
-};
-
 }  // namespace
 
 ObjectIndex::ObjectIndex(const std::string& path, bool writer) {
@@ -113,8 +77,12 @@ ObjectIndex::ObjectIndex(const std::string& path, bool writer) {
                            " were written by a newer version of millrace (format " + std::to_string(version) +
                            ", this one knows " + std::to_string(kSchemaVersion) +
                            "): use that version or another data folder");
+  if (version == kSchemaVersion) return;
+  sql::Transaction transaction(*connection_);
+  if (version == 1) connection_->execute(kFrom1To2);
   connection_->execute(kSchema);
   connection_->execute("PRAGMA user_version=" + std::to_string(kSchemaVersion));
+  transaction.commit();
 }
 
 ObjectIndex::~ObjectIndex() = default;
@@ -146,20 +114,20 @@ void ObjectIndex::undo_to_mark() {
 }
 
 std::optional<BucketRecord> ObjectIndex::bucket(std::string_view name) {
-  sql::Statement& s = statement("SELECT id,name,created,region FROM buckets WHERE name=$1");
+  sql::Statement& s = statement("SELECT id,name,created,region,versioning FROM buckets WHERE name=$1");
   Running running(s);
   s.bind(1, name);
   if (!s.step()) return std::nullopt;
-  return BucketRecord{s.int64(0), std::string(s.text(1)), s.int64(2), std::string(s.text(3))};
+  return read_bucket(s);
 }
 
 std::vector<BucketRecord> ObjectIndex::buckets(std::string_view after, size_t limit) {
   sql::Statement& s =
-      statement("SELECT id,name,created,region FROM buckets WHERE name>$1 ORDER BY name LIMIT $2");
+      statement("SELECT id,name,created,region,versioning FROM buckets WHERE name>$1 ORDER BY name LIMIT $2");
   Running running(s);
   s.bind(1, after).bind(2, static_cast<int64_t>(limit));
   std::vector<BucketRecord> found;
-  while (s.step()) found.push_back({s.int64(0), std::string(s.text(1)), s.int64(2), std::string(s.text(3))});
+  while (s.step()) found.push_back(read_bucket(s));
   return found;
 }
 
@@ -171,54 +139,35 @@ void ObjectIndex::insert_bucket(const BucketRecord& bucket) {
       .run();
 }
 
-void ObjectIndex::erase_bucket(int64_t id) { statement("DELETE FROM buckets WHERE id=$1").bind(1, id).run(); }
+void ObjectIndex::erase_bucket(int64_t id) {
+  statement("DELETE FROM bucket_settings WHERE bucket=$1").bind(1, id).run();
+  statement("DELETE FROM buckets WHERE id=$1").bind(1, id).run();
+}
 
 bool ObjectIndex::has_objects(int64_t bucket) {
-  sql::Statement& s = statement("SELECT 1 FROM objects WHERE bucket=$1 LIMIT 1");
+  sql::Statement& s = statement(
+      "SELECT 1 WHERE EXISTS(SELECT 1 FROM objects WHERE bucket=$1) OR EXISTS(SELECT 1 FROM versions WHERE "
+      "bucket=$1)");
   Running running(s);
   return s.bind(1, bucket).step();
 }
 
 std::optional<ObjectRecord> ObjectIndex::object(int64_t bucket, std::string_view key) {
   sql::Statement& s = statement(
-      "SELECT content,size,etag,modified,checksum,sequence,headers,parts FROM objects WHERE bucket=$1 AND "
-      "key=$2");
+      "SELECT content,size,etag,modified,checksum,sequence,headers,parts,null_version FROM objects WHERE "
+      "bucket=$1 AND key=$2");
   Running running(s);
   s.bind(1, bucket).bind_blob(2, key);
   if (!s.step()) return std::nullopt;
-  ObjectRecord object;
-  object.content = s.int64(0);
-  object.size = static_cast<uint64_t>(s.int64(1));
-  object.etag = s.text(2);
-  object.modified = s.int64(3);
-  object.checksum = read_checksum(s, 4);
-  object.sequence = s.int64(5);
-  object.headers = unpack(s.text(6));
-  if (!s.is_null(7))
-    for (std::string_view part : base::split(s.text(7), ','))
-      object.part_sizes.push_back(base::parse_number<uint64_t>(part).value_or(0));
-  return object;
+  return read_object(s);
 }
 
 void ObjectIndex::put_object(int64_t bucket, std::string_view key, const ObjectRecord& object) {
   sql::Statement& s = statement(
-      "INSERT OR REPLACE INTO objects(bucket,key,content,size,etag,modified,checksum,sequence,headers,parts)"
-      " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)");
-  s.bind(1, bucket)
-      .bind_blob(2, key)
-      .bind(3, object.content)
-      .bind(4, static_cast<int64_t>(object.size))
-      .bind(5, object.etag)
-      .bind(6, object.modified);
-  bind_checksum(s, 7, object.checksum);
-  s.bind(8, object.sequence).bind_blob(9, pack(object.headers));
-  if (object.part_sizes.empty()) {
-    s.bind_null(10);
-  } else {
-    std::string parts;
-    for (uint64_t size : object.part_sizes) (parts += parts.empty() ? "" : ",") += std::to_string(size);
-    s.bind(10, parts);
-  }
+      "INSERT OR REPLACE INTO "
+      "objects(bucket,key,content,size,etag,modified,checksum,sequence,headers,parts,null_version)"
+      " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)");
+  bind_object(s, bucket, key, object);
   s.run();
 }
 
@@ -277,7 +226,8 @@ std::vector<ContentId> ObjectIndex::garbage() {
 
 void ObjectIndex::all_contents(const std::function<void(ContentId)>& visit) {
   sql::Statement& s = statement(
-      "SELECT content FROM objects WHERE content>0 UNION ALL SELECT content FROM parts WHERE content>0");
+      "SELECT content FROM objects WHERE content>0 UNION ALL SELECT content FROM parts WHERE content>0"
+      " UNION ALL SELECT content FROM versions WHERE content>0");
   Running running(s);
   while (s.step()) visit(s.int64(0));
 }

@@ -39,7 +39,12 @@ class ObjectIndex {
   std::vector<BucketRecord> buckets(std::string_view after, size_t limit);
   void insert_bucket(const BucketRecord& bucket);  // `id` is given by the index
   void erase_bucket(int64_t id);
-  bool has_objects(int64_t bucket);
+  bool has_objects(int64_t bucket);  // or old versions
+  void set_versioning(int64_t bucket, Versioning versioning);
+  // Sub-resources of a bucket by name ("cors", "policy", "tagging"), as they were put.
+  std::optional<std::string> setting(int64_t bucket, std::string_view name);
+  void put_setting(int64_t bucket, std::string_view name, std::string_view value);
+  void erase_setting(int64_t bucket, std::string_view name);
 
   std::optional<ObjectRecord> object(int64_t bucket, std::string_view key);
   void put_object(int64_t bucket, std::string_view key, const ObjectRecord& object);
@@ -48,6 +53,18 @@ class ObjectIndex {
   void scan_objects(int64_t bucket, std::string_view key, bool inclusive,
                     const std::function<bool(ListedObject&&)>& visit);
 
+  // What is not the current object of its key: older versions, and delete markers of any age. The current
+  // object, where there is one, is newer than all of them.
+  void insert_version(int64_t bucket, std::string_view key, const ObjectRecord& version);
+  std::optional<ObjectRecord> version(int64_t bucket, std::string_view key, const VersionRef& wanted);
+  std::optional<ObjectRecord> newest_version(int64_t bucket, std::string_view key);
+  void erase_version(int64_t bucket, std::string_view key, int64_t sequence);
+  // Replaces the headers of the current object or of a version, whichever has this sequence.
+  void update_headers(int64_t bucket, std::string_view key, int64_t sequence, const StoredHeaders& headers);
+  // Current objects and versions together from `key` on, by key and within a key newest first, until `visit`
+  // returns false. ListedVersion::is_latest is left false.
+  void scan_versions(int64_t bucket, std::string_view key, const std::function<bool(ListedVersion&&)>& visit);
+
   void insert_inline(ContentId content, std::string_view data);
   std::optional<std::string> inline_data(ContentId content);
   void erase_inline(ContentId content);
@@ -55,7 +72,7 @@ class ObjectIndex {
   void add_garbage(ContentId content);
   void erase_garbage(ContentId content);
   std::vector<ContentId> garbage();
-  // Calls `visit` for the content of every object and part.
+  // Calls `visit` for the content file of every object, version and part.
   void all_contents(const std::function<void(ContentId)>& visit);
 
   void insert_upload(const UploadRecord& upload);  // `id` is given by the index

@@ -73,7 +73,7 @@ PutResult ObjectWriter::seal() {
 }
 
 void ObjectWriter::finish(Done done) {
-  PutResult result = seal();
+  auto result = std::make_shared<PutResult>(seal());
   ContentId content = file_ ? content_ : size_ == 0 ? 0 : -store_.next_content();
   // From here the file belongs to the change: the writer may be gone before it is committed.
   bool has_file = file_ != nullptr;
@@ -82,11 +82,11 @@ void ObjectWriter::finish(Done done) {
       [apply = std::move(apply_), content, result, data = std::move(buffer_)](Commit& commit) {
         if (content < 0) commit.index.insert_inline(content, data);
         commit.adopt(content);
-        apply(commit, content, result);
+        apply(commit, content, *result);
       },
       [&store = store_, content, has_file, result, done = std::move(done)](std::exception_ptr error) {
         if (error && has_file) store.files_.remove(content);
-        done(result, error);
+        done(std::move(*result), error);
       });
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,11 +20,15 @@ using StoredHeaders = std::vector<std::pair<std::string, std::string>>;
 // Where the bytes are: > 0 a content file, < 0 a row of the index, 0 nowhere (an empty object).
 using ContentId = int64_t;
 
+// Whether a bucket keeps old versions. A bucket that once did never goes back to kNever.
+enum class Versioning { kNever, kEnabled, kSuspended };
+
 struct BucketRecord {
   int64_t id = 0;
   std::string name;
   base::TimeMs created = 0;
   std::string region;
+  Versioning versioning = Versioning::kNever;
 };
 
 struct ObjectRecord {
@@ -35,7 +40,21 @@ struct ObjectRecord {
   std::optional<Checksum> checksum;
   StoredHeaders headers;
   std::vector<uint64_t> part_sizes;  // bytes; empty unless uploaded in parts
+  bool null_version = true;          // written while the bucket kept no versions
+  bool delete_marker = false;
+  bool versioned = false;  // told by reads: the bucket keeps, or once kept, versions
+
+  // As S3 shows it: "null", or 16 hexadecimal digits.
+  std::string version_id() const;
 };
+
+// What a version id asks for.
+struct VersionRef {
+  bool null_version = false;
+  int64_t sequence = 0;  // unless null_version
+};
+// Nothing when the text is no version id of ours.
+std::optional<VersionRef> parse_version_id(std::string_view text);
 
 // One line of a listing.
 struct ListedObject {
@@ -44,6 +63,15 @@ struct ListedObject {
   std::string etag;
   base::TimeMs modified = 0;
   std::optional<Checksum> checksum;
+};
+
+// One line of a listing of versions.
+struct ListedVersion {
+  ListedObject object;
+  int64_t sequence = 0;
+  std::string version_id;
+  bool delete_marker = false;
+  bool is_latest = false;
 };
 
 struct UploadRecord {

@@ -18,6 +18,12 @@ base::NotFoundError no_such_upload() {
       "completed.",
       "NoSuchUpload");
 }
+base::NotFoundError no_such_version() {
+  return base::NotFoundError("The specified version does not exist.", "NoSuchVersion");
+}
+base::UsageError invalid_version_id() {
+  return base::UsageError("Invalid version id specified", "InvalidArgument");
+}
 base::ConflictError bucket_already_owned() {
   return base::ConflictError(
       "Your previous request to create the named bucket succeeded and you already own it.",

@@ -1,15 +1,26 @@
 // The errors of an object store, with S3's codes and texts (S3 API reference, "Error responses").
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
 namespace millrace::objects {
 
+// The object is hidden by a delete marker: not there, but for its older versions.
+struct DeleteMarkerError : base::NotFoundError {
+  explicit DeleteMarkerError(std::string id)
+      : base::NotFoundError("The specified key does not exist.", "NoSuchKey"), version_id(std::move(id)) {}
+  std::string version_id;  // of the marker
+};
+
 base::NotFoundError no_such_bucket();
 base::NotFoundError no_such_key();
 base::NotFoundError no_such_upload();
+base::NotFoundError no_such_version();
+base::UsageError invalid_version_id();
 base::ConflictError bucket_already_owned();
 base::ConflictError bucket_not_empty();
 base::ConflictError precondition_failed();

@@ -67,25 +67,49 @@ class S3Service {
   http::Response head_bucket(Call& call);
   http::Response delete_bucket(Call& call);
   http::Response get_bucket_location(Call& call);
+  // s3_settings.cc
+  http::Response get_setting(Call& call);
+  http::Response put_setting(Call& call);
+  http::Response delete_setting(Call& call);
+  http::Response list_nothing(Call& call);
+  http::Response no_such_configuration(Call& call);
+  http::Response get_bucket_policy_status(Call& call);
+  // s3_acls.cc
+  http::Response get_bucket_acl(Call& call);
+  http::Response get_object_acl(Call& call);
+  http::Response put_bucket_acl(Call& call);
+  http::Response put_object_acl(Call& call);
+  http::Response no_object_lock(Call& call);
+  // s3_versions.cc
   http::Response get_bucket_versioning(Call& call);
+  http::Response put_bucket_versioning(Call& call);
+  http::Response list_object_versions(Call& call);
   // s3_lists.cc
   http::Response list_objects(Call& call);
   http::Response list_objects_v2(Call& call);
   // s3_objects.cc
   http::Response get_object(Call& call);
   http::Response head_object(Call& call);
+  http::Response get_object_attributes(Call& call);
+  // s3_deletes.cc
   http::Response delete_object(Call& call);
   http::Response delete_objects(Call& call);
+  // s3_copies.cc
   http::Response copy_object(Call& call);
+  http::Response upload_part_copy(Call& call);
+  // s3_tags.cc
   http::Response get_object_tagging(Call& call);
+  http::Response put_object_tagging(Call& call);
+  http::Response delete_object_tagging(Call& call);
   // s3_uploads.cc
   http::Response create_multipart_upload(Call& call);
-  http::Response upload_part_copy(Call& call);
   http::Response complete_multipart_upload(Call& call);
   http::Response abort_multipart_upload(Call& call);
   http::Response list_parts(Call& call);
   http::Response list_multipart_uploads(Call& call);
 
+  // Throws AccessDenied when the request expects another owner of its buckets.
+  void check_owner(const http::RequestHead& head) const;
   base::json::object owner() const;
 
   objects::DirectoryStore& store_;

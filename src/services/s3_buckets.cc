@@ -1,6 +1,7 @@
 // Operations on buckets.
 #include "objects/store_errors.h"
 #include "services/s3_call.h"
+#include "services/s3_headers.h"
 
 namespace millrace::services {
 
@@ -27,6 +28,8 @@ http::Response S3Service::list_buckets(Call& call) {
 }
 
 http::Response S3Service::create_bucket(Call& call) {
+  check_acl_headers(call.head);
+  if (base::find_bool(call.input, "ObjectLockEnabledForBucket").value_or(false)) throw not_implemented();
   std::string region = options_.region;
   if (const json::object* configuration = base::find_object(call.input, "CreateBucketConfiguration")) {
     if (auto wanted = base::find_string(*configuration, "LocationConstraint"); wanted && !wanted->empty()) {
@@ -62,19 +65,10 @@ http::Response S3Service::delete_bucket(Call& call) {
 http::Response S3Service::get_bucket_location(Call& call) {
   objects::BucketRecord bucket = store_.bucket(call.bucket());
   // The one document of S3 that its model does not describe: the text stands in the root element itself.
-  http::Response response;
-  response.headers.add("Content-Type", "application/xml");
-  response.headers.add("x-amz-request-id", call.context.request_id);
-  response.body =
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint "
-      "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
-  response.body += bucket.region == "us-east-1" ? "/>" : ">" + bucket.region + "</LocationConstraint>";
-  return response;
-}
-
-http::Response S3Service::get_bucket_versioning(Call& call) {
-  store_.bucket(call.bucket());
-  return call.answer();  // never configured
+  std::string root = "<LocationConstraint xmlns=\"" + std::string(kXmlNamespace) + "\"";
+  return call.answer_document(
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + root +
+      (bucket.region == "us-east-1" ? "/>" : ">" + bucket.region + "</LocationConstraint>"));
 }
 
 }  // namespace millrace::services

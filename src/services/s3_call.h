@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "objects/directory_store.h"
+#include "objects/store_errors.h"
 #include "services/s3.h"
 #include "services/s3_errors.h"
 
@@ -27,6 +28,12 @@ struct S3Service::Call {
   }
   std::string bucket() const { return text("Bucket"); }
   std::string key() const { return text("Key"); }
+  // The version asked for, empty for the current one. Throws InvalidArgument for "?versionId=".
+  std::string version() const {
+    auto id = base::find_string(input, "VersionId");
+    if (id && id->empty()) throw s3_error("InvalidArgument", "Version id cannot be the empty string");
+    return std::string(id.value_or(""));
+  }
   objects::Requester requester() const { return {context.principal, head.peer, context.request_id}; }
   // A count such as max-keys: at most and by default `most`. Throws InvalidArgument when it is negative.
   size_t count(std::string_view name, int64_t most) const {
@@ -36,12 +43,32 @@ struct S3Service::Call {
                      "Argument " + std::string(name) + " must be an integer between 0 and 2147483647");
     return static_cast<size_t>(std::min(value, most));
   }
+  // Throws BadDigest unless the whole body is what Content-MD5 and x-amz-checksum-* say. True when either was
+  // given.
+  bool check_body() const;
+  // An answer with a document that stands outside the model.
+  http::Response answer_document(std::string document, std::string_view type = "application/xml") const {
+    http::Response response;
+    response.headers.add("Content-Type", std::string(type));
+    response.headers.add("x-amz-request-id", context.request_id);
+    response.body = std::move(document);
+    return response;
+  }
   http::Response answer(base::json::object output = {}) const {
     return aws::encode(operation, std::move(output), context.request_id);
   }
 };
 
 inline std::string quoted(const std::string& etag) { return '"' + etag + '"'; }
+
+inline void add_version(base::json::object& output, const objects::ObjectRecord& record) {
+  if (record.versioned) output["VersionId"] = record.version_id();
+}
+inline void add_version(base::json::object& output, const std::string& version_id) {
+  if (!version_id.empty()) output["VersionId"] = version_id;
+}
+
+inline constexpr std::string_view kXmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 // {"ChecksumCRC32": …, "ChecksumType": …} into `output`.
 inline void add_checksum(base::json::object& output, const std::optional<objects::Checksum>& checksum,

@@ -8,19 +8,23 @@
 #include "base/time.h"
 #include "base/url.h"
 #include "services/s3_errors.h"
+#include "services/s3_tags.h"
 
 namespace millrace::services {
 namespace {
 
 constexpr size_t kUserMetadataBytesMax = 2048;
-constexpr std::array<std::string_view, 8> kStored = {"content-type",
-                                                     "cache-control",
-                                                     "content-disposition",
-                                                     "content-language",
-                                                     "expires",
-                                                     "x-amz-tagging",
-                                                     "x-amz-website-redirect-location",
-                                                     "x-amz-storage-class"};
+constexpr std::string_view kStored[] = {"content-type",
+                                        "cache-control",
+                                        "content-disposition",
+                                        "content-language",
+                                        "expires",
+                                        "x-amz-tagging",
+                                        "x-amz-website-redirect-location",
+                                        "x-amz-storage-class",
+                                        "x-amz-server-side-encryption",
+                                        "x-amz-server-side-encryption-aws-kms-key-id",
+                                        "x-amz-server-side-encryption-bucket-key-enabled"};
 
 // "gzip, aws-chunked" without the transport's own part.
 std::string without_aws_chunked(std::string_view value) {
@@ -52,6 +56,10 @@ std::string without_quotes(std::string_view etag) {
 
 objects::StoredHeaders stored_headers(const http::RequestHead& head) {
   if (head.headers.has("x-amz-server-side-encryption-customer-algorithm")) throw not_implemented();
+  check_acl_headers(head);
+  if (head.headers.has("x-amz-object-lock-mode") || head.headers.has("x-amz-object-lock-legal-hold"))
+    throw s3_error("InvalidRequest", "Bucket is missing Object Lock Configuration");
+  check_tags(base::parse_query(head.headers.get("x-amz-tagging"), true), kObjectTagsMax);
   objects::StoredHeaders stored;
   for (std::string_view name : kStored)
     if (std::string_view value = head.headers.get(name); !value.empty()) stored.emplace_back(name, value);
@@ -67,6 +75,14 @@ objects::StoredHeaders stored_headers(const http::RequestHead& head) {
   if (metadata_bytes > kUserMetadataBytesMax)
     throw s3_error("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size");
   return stored;
+}
+
+void check_acl_headers(const http::RequestHead& head) {
+  std::string_view acl = head.headers.get("x-amz-acl");
+  bool grants = !acl.empty() && acl != "private" && acl != "bucket-owner-full-control";
+  for (const auto& [name, value] : head.headers)
+    grants |= base::to_lower(std::string_view(name).substr(0, 12)) == "x-amz-grant-";
+  if (grants) throw s3_error("AccessControlListNotSupported", "The bucket does not allow ACLs");
 }
 
 objects::Integrity integrity_of(const http::RequestHead& head) {
@@ -173,9 +189,11 @@ CopySource copy_source(const http::RequestHead& head) {
                     "Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
   };
   std::string_view raw = head.headers.get("x-amz-copy-source");
+  std::string version_id;
   size_t version = raw.find("?versionId=");
   if (version != std::string_view::npos) {
-    if (raw.substr(version + 11) != "null") throw s3_error("InvalidArgument", "Invalid version id specified");
+    version_id = base::percent_decode(raw.substr(version + 11));
+    if (version_id.empty()) throw s3_error("InvalidArgument", "Version id cannot be the empty string");
     raw = raw.substr(0, version);
   }
   // Some clients encode the slash behind the bucket too; a bucket has nothing to encode, so decode first.
@@ -184,7 +202,7 @@ CopySource copy_source(const http::RequestHead& head) {
   if (source.starts_with('/')) source.remove_prefix(1);
   size_t slash = source.find('/');
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == source.size()) throw bad();
-  return {std::string(source.substr(0, slash)), std::string(source.substr(slash + 1))};
+  return {std::string(source.substr(0, slash)), std::string(source.substr(slash + 1)), version_id};
 }
 
 }  // namespace millrace::services

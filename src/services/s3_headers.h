@@ -15,6 +15,10 @@ namespace millrace::services {
 // encryption with customer keys.
 objects::StoredHeaders stored_headers(const http::RequestHead& head);
 
+// Buckets have an owner and no lists: throws AccessControlListNotSupported for a header that would grant
+// anything to anybody else, as S3 does for buckets with its default ownership controls.
+void check_acl_headers(const http::RequestHead& head);
+
 // Content-MD5, x-amz-checksum-*, x-amz-sdk-checksum-algorithm and x-amz-trailer. Throws InvalidDigest,
 // InvalidRequest.
 objects::Integrity integrity_of(const http::RequestHead& head);
@@ -38,9 +42,10 @@ struct ByteRange {
 std::optional<ByteRange> byte_range(std::string_view header, uint64_t size);
 
 struct CopySource {
-  std::string bucket, key;
+  std::string bucket, key, version;  // version: empty for the current object
 };
-// x-amz-copy-source: "bucket/key" or "/bucket/key", percent-encoded once. Throws InvalidArgument.
+// x-amz-copy-source: "bucket/key" or "/bucket/key", percent-encoded once, and "?versionId=…". Throws
+// InvalidArgument.
 CopySource copy_source(const http::RequestHead& head);
 
 }  // namespace millrace::services

@@ -1,7 +1,10 @@
-// Operations on single objects, and the deletion of many.
-#include "base/url.h"
+// Reading objects: GetObject, HeadObject, GetObjectAttributes.
+#include <set>
+
+#include "objects/store_errors.h"
 #include "services/s3_call.h"
 #include "services/s3_headers.h"
+#include "services/s3_tags.h"
 
 namespace millrace::services {
 namespace {
@@ -15,15 +18,11 @@ constexpr std::pair<std::string_view, std::string_view> kOverrides[] = {
     {"ResponseContentEncoding", "content-encoding"}, {"ResponseContentDisposition", "content-disposition"},
     {"ResponseContentLanguage", "content-language"}, {"ResponseExpires", "expires"}};
 
-size_t tag_count(std::string_view tagging) {
-  return tagging.empty() ? 0 : base::parse_query(tagging, true).size();
-}
-
 void add_stored_headers(http::Response& response, const ObjectRecord& record, const json::object& input) {
   response.headers.set("Content-Type", "binary/octet-stream");
   for (const auto& [name, value] : record.headers) {
     if (name == "x-amz-tagging") {
-      response.headers.set("x-amz-tagging-count", std::to_string(tag_count(value)));
+      response.headers.set("x-amz-tagging-count", std::to_string(parse_tags(value).size()));
     } else if (name != "x-amz-storage-class" || value != "STANDARD") {
       response.headers.set(name, value);
     }
@@ -31,12 +30,6 @@ void add_stored_headers(http::Response& response, const ObjectRecord& record, co
   for (const auto& [member, header] : kOverrides)
     if (auto value = base::find_string(input, member)) response.headers.set(header, std::string(*value));
   response.headers.set("Accept-Ranges", "bytes");
-}
-
-aws::ApiError failed_condition() {
-  aws::ApiError error =
-      s3_error("PreconditionFailed", "At least one of the pre-conditions you specified did not hold");
-  return error;
 }
 
 // Which bytes are asked for: a Range, a part, or all of it.
@@ -68,7 +61,7 @@ Selection select(const http::RequestHead& head, const json::object& input, const
 // GetObject and HeadObject agree in everything but the body.
 void check_read(const http::RequestHead& head, const ObjectRecord& record, bool& not_modified) {
   ReadCondition condition = read_condition(head, "", record);
-  if (condition == ReadCondition::kFailed) throw failed_condition();
+  if (condition == ReadCondition::kFailed) throw objects::precondition_failed();
   not_modified = condition == ReadCondition::kNotModified;
 }
 
@@ -77,12 +70,14 @@ http::Response not_modified_answer(const ObjectRecord& record, const std::string
   response.status = 304;
   response.headers.add("ETag", quoted(record.etag));
   response.headers.add("Last-Modified", base::http_date(record.modified));
+  if (record.versioned) response.headers.add("x-amz-version-id", record.version_id());
   response.headers.add("x-amz-request-id", request_id);
   return response;
 }
 
 json::object read_output(const ObjectRecord& record, const Selection& selection, bool with_checksum) {
   json::object output{{"ETag", quoted(record.etag)}, {"LastModified", record.modified}};
+  add_version(output, record);
   if (selection.partial)
     output["ContentRange"] = "bytes " + std::to_string(selection.range.offset) + "-" +
                              std::to_string(selection.range.offset + selection.range.length - 1) + "/" +
@@ -96,7 +91,7 @@ json::object read_output(const ObjectRecord& record, const Selection& selection,
 }  // namespace
 
 http::Response S3Service::get_object(Call& call) {
-  objects::OpenObject object = store_.open(call.bucket(), call.key());
+  objects::OpenObject object = store_.open(call.bucket(), call.key(), call.version());
   bool not_modified = false;
   check_read(call.head, object.record, not_modified);
   if (not_modified) return not_modified_answer(object.record, call.context.request_id);
@@ -117,7 +112,8 @@ http::Response S3Service::get_object(Call& call) {
 }
 
 http::Response S3Service::head_object(Call& call) {
-  ObjectRecord record = store_.head(call.bucket(), call.key());
+  ObjectRecord record = store_.head(call.bucket(), call.key(), call.version());
+  if (record.delete_marker) throw objects::DeleteMarkerError(record.version_id());
   bool not_modified = false;
   check_read(call.head, record, not_modified);
   if (not_modified) return not_modified_answer(record, call.context.request_id);
@@ -131,106 +127,36 @@ http::Response S3Service::head_object(Call& call) {
   return response;
 }
 
-http::Response S3Service::delete_object(Call& call) {
-  objects::WriteConditions conditions;
-  conditions.if_match = without_quotes(base::trim(call.head.headers.get("if-match")));
-  store_.remove(call.bucket(), call.key(), conditions, call.requester());
-  return call.answer();
-}
-
-http::Response S3Service::delete_objects(Call& call) {
-  objects::Integrity integrity = integrity_of(call.head);
-  if (integrity.md5.empty() && integrity.checksum.empty())
-    throw s3_error("InvalidRequest",
-                   "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
-  if (!integrity.md5.empty() && integrity.md5 != base::md5(call.body))
-    throw s3_error("BadDigest", "The Content-MD5 you specified did not match what we received.");
-  if (!integrity.checksum.empty() &&
-      integrity.checksum != objects::checksum_of(*integrity.algorithm, call.body))
-    throw s3_error("BadDigest", "The " + std::string(objects::checksum_name(*integrity.algorithm)) +
-                                    " you specified did not match the calculated checksum.");
-  constexpr size_t kKeysMax = 1000;
-  const json::object* request = base::find_object(call.input, "Delete");
-  const json::array* items = request ? base::find_array(*request, "Objects") : nullptr;
-  if (!items || items->empty() || items->size() > kKeysMax) throw malformed_xml();
-  bool quiet = base::find_bool(*request, "Quiet").value_or(false);
-  std::vector<std::string> keys;
-  json::array deleted, errors;
-  for (const json::value& item : *items) {
-    const json::object* object = item.if_object();
-    if (!object) throw malformed_xml();
-    std::string key(base::find_string(*object, "Key").value_or(""));
-    std::string version(base::find_string(*object, "VersionId").value_or("null"));
-    if (version != "null") {
-      errors.push_back(json::object{{"Key", key},
-                                    {"VersionId", version},
-                                    {"Code", "NoSuchVersion"},
-                                    {"Message", "The specified version does not exist."}});
-      continue;
-    }
-    keys.push_back(std::move(key));
+http::Response S3Service::get_object_attributes(Call& call) {
+  ObjectRecord record = store_.head(call.bucket(), call.key(), call.version());
+  if (record.delete_marker) throw objects::DeleteMarkerError(record.version_id());
+  std::set<std::string_view> wanted;
+  if (const json::array* names = base::find_array(call.input, "ObjectAttributes"))
+    for (const json::value& name : *names)
+      if (const json::string* text = name.if_string()) wanted.insert(std::string_view(*text));
+  json::object output{{"LastModified", record.modified}};
+  add_version(output, record);
+  if (wanted.contains("ETag")) output["ETag"] = record.etag;  // the one place where it stands without quotes
+  if (wanted.contains("ObjectSize")) output["ObjectSize"] = record.size;
+  if (wanted.contains("StorageClass")) output["StorageClass"] = "STANDARD";
+  if (wanted.contains("Checksum") && record.checksum) {
+    json::object checksum;
+    add_checksum(checksum, record.checksum);
+    output["Checksum"] = std::move(checksum);
   }
-  std::vector<std::exception_ptr> results = store_.remove_all(call.bucket(), keys, call.requester());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    if (results[i]) {
-      aws::ApiError error = to_s3_error(results[i]);
-      errors.push_back(json::object{{"Key", keys[i]}, {"Code", error.code()}, {"Message", error.what()}});
-    } else if (!quiet) {
-      deleted.push_back(json::object{{"Key", keys[i]}});
-    }
+  if (wanted.contains("ObjectParts") && !record.part_sizes.empty()) {
+    size_t limit = call.count("MaxParts", 1000);
+    auto after = base::parse_number<size_t>(call.text("PartNumberMarker")).value_or(0);
+    json::array parts;
+    size_t number = after;
+    for (; number < record.part_sizes.size() && parts.size() < limit; ++number)
+      parts.push_back(json::object{{"PartNumber", number + 1}, {"Size", record.part_sizes[number]}});
+    output["ObjectParts"] = json::object{
+        {"TotalPartsCount", record.part_sizes.size()},      {"PartNumberMarker", std::to_string(after)},
+        {"NextPartNumberMarker", std::to_string(number)},   {"MaxParts", limit},
+        {"IsTruncated", number < record.part_sizes.size()}, {"Parts", std::move(parts)}};
   }
-  return call.answer({{"Deleted", std::move(deleted)}, {"Errors", std::move(errors)}});
-}
-
-http::Response S3Service::copy_object(Call& call) {
-  constexpr uint64_t kCopyBytesMax = 5'368'709'120;
-  CopySource source = copy_source(call.head);
-  ObjectRecord record = store_.head(source.bucket, source.key);
-  if (read_condition(call.head, "x-amz-copy-source-", record) != ReadCondition::kProceed)
-    throw failed_condition();
-  if (record.size > kCopyBytesMax)
-    throw s3_error(
-        "InvalidRequest",
-        "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120");
-  bool replace = call.text("MetadataDirective") == "REPLACE";
-  objects::StoredHeaders given = stored_headers(call.head);
-  objects::PutSpec target{call.bucket(), call.key(), {}, {}, write_conditions(call.head), call.requester()};
-  auto is_named = [](const char* name) {
-    return [name](const std::pair<std::string, std::string>& header) { return header.first == name; };
-  };
-  bool changes_class = call.head.headers.has("x-amz-storage-class");
-  bool replaces_tags = call.text("TaggingDirective") == "REPLACE";
-  if (source.bucket == target.bucket && source.key == target.key && !replace && !changes_class &&
-      !call.head.headers.has("x-amz-website-redirect-location") &&
-      !call.head.headers.has("x-amz-server-side-encryption") &&
-      !call.head.headers.has("x-amz-checksum-algorithm"))
-    throw s3_error(
-        "InvalidRequest",
-        "This copy request is illegal because it is trying to copy an object to itself without changing "
-        "the object's metadata, storage class, website redirect location or encryption attributes.");
-  // Metadata comes from one side; the storage class always, and tags by their own directive.
-  target.headers = replace ? given : record.headers;
-  std::erase_if(target.headers, is_named("x-amz-storage-class"));
-  if (changes_class)
-    target.headers.emplace_back("x-amz-storage-class", call.head.headers.get("x-amz-storage-class"));
-  std::erase_if(target.headers, is_named("x-amz-tagging"));
-  for (const auto& header : replaces_tags ? given : record.headers)
-    if (header.first == "x-amz-tagging") target.headers.push_back(header);
-  objects::PutResult result = store_.copy(source.bucket, source.key, record.etag, std::move(target),
-                                          objects::parse_checksum_name(call.text("ChecksumAlgorithm")), true);
-  json::object copy{{"ETag", quoted(result.etag)}, {"LastModified", result.modified}};
-  add_checksum(copy, result.checksum);
-  return call.answer({{"CopyObjectResult", std::move(copy)}});
-}
-
-http::Response S3Service::get_object_tagging(Call& call) {
-  ObjectRecord record = store_.head(call.bucket(), call.key());
-  json::array tags;
-  for (const auto& [name, value] : record.headers)
-    if (name == "x-amz-tagging")
-      for (auto& [key, text] : base::parse_query(value, true))
-        tags.push_back(json::object{{"Key", key}, {"Value", text}});
-  return call.answer({{"TagSet", std::move(tags)}});
+  return call.answer(std::move(output));
 }
 
 }  // namespace millrace::services

@@ -5,6 +5,8 @@
 
 namespace millrace::services {
 
+namespace json = base::json;
+
 // One body on its way into the store: de-framed, hashed as signed, verified, acknowledged when durable.
 class S3Service::Upload final : public http::BodySink {
  public:
@@ -22,8 +24,11 @@ class S3Service::Upload final : public http::BodySink {
     auto text = [&](std::string_view name) {
       return std::string(base::find_string(input, name).value_or(""));
     };
+    service.check_owner(head);
     integrity_ = integrity_of(head);
     if (operation.name == "PutObject") {
+      // What S3 computes for those who do not say.
+      if (!integrity_.algorithm) integrity_.algorithm = objects::ChecksumAlgorithm::kCrc64nvme;
       writer_ = service.store_.put({text("Bucket"),
                                     text("Key"),
                                     stored_headers(head),
@@ -82,6 +87,11 @@ class S3Service::Upload final : public http::BodySink {
           if (error) std::rethrow_exception(error);
           base::json::object output{{"ETag", quoted(result.etag)}};
           add_checksum(output, result.checksum, operation.name == "PutObject");
+          add_version(output, result.version_id);
+          for (const char* member : {"ServerSideEncryption", "SSEKMSKeyId"})
+            if (const aws::Member* told = aws::find_member(*operation.output, member))
+              if (std::string_view value = head.headers.get(told->wire); !value.empty())
+                output[member] = json::string(value);
           response = aws::encode(operation, std::move(output), id);
         } catch (...) {
           response = failed(head, std::current_exception(), id);

@@ -1,6 +1,4 @@
-// Multipart uploads, but for UploadPart itself (s3_put.cc).
-#include <cerrno>
-
+// Multipart uploads, but for UploadPart (s3_put.cc) and UploadPartCopy (s3_copies.cc).
 #include "base/url.h"
 #include "services/s3_call.h"
 #include "services/s3_headers.h"
@@ -21,69 +19,18 @@ http::Response S3Service::create_multipart_upload(Call& call) {
     throw s3_error("InvalidRequest", "The " + type + " checksum type cannot be used with the " +
                                          base::to_lower(objects::checksum_name(*algorithm)) +
                                          " checksum algorithm.");
+  // What S3 does for those who do not say.
+  if (!algorithm) {
+    algorithm = objects::ChecksumAlgorithm::kCrc64nvme;
+    is_crc64 = true;
+  }
   bool full_object = is_crc64 || type == "FULL_OBJECT";
   std::string id =
       store_.create_upload(call.bucket(), call.key(), stored_headers(call.head), algorithm, full_object);
   json::object output{{"Bucket", call.bucket()}, {"Key", call.key()}, {"UploadId", id}};
-  if (algorithm) {
-    output["ChecksumAlgorithm"] = json::string(objects::checksum_name(*algorithm));
-    output["ChecksumType"] = full_object ? "FULL_OBJECT" : "COMPOSITE";
-  }
+  output["ChecksumAlgorithm"] = json::string(objects::checksum_name(*algorithm));
+  output["ChecksumType"] = full_object ? "FULL_OBJECT" : "COMPOSITE";
   return call.answer(std::move(output));
-}
-
-http::Response S3Service::upload_part_copy(Call& call) {
-  CopySource source = copy_source(call.head);
-  objects::OpenObject object = store_.open(source.bucket, source.key);
-  if (read_condition(call.head, "x-amz-copy-source-", object.record) != ReadCondition::kProceed)
-    throw s3_error("PreconditionFailed", "At least one of the pre-conditions you specified did not hold");
-  ByteRange range{0, object.record.size};
-  if (call.head.headers.has("x-amz-copy-source-range")) {
-    std::string_view header = call.head.headers.get("x-amz-copy-source-range");
-    size_t dash = header.find('-');
-    std::optional<uint64_t> end;
-    if (dash != std::string_view::npos)
-      end = base::parse_number<uint64_t>(base::trim(header.substr(dash + 1)));
-    std::optional<ByteRange> wanted;
-    try {
-      wanted = byte_range(header, object.record.size);
-    } catch (const aws::ApiError&) {
-      end = UINT64_MAX;  // begins behind the end: the same error as one that ends there
-      wanted = range;
-    }
-    if (!wanted || !end)
-      throw s3_error(
-          "InvalidArgument",
-          "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are "
-          "the zero-based offsets of the first and last bytes to copy");
-    if (*end >= object.record.size)
-      throw s3_error("InvalidArgument", "Range specified is not valid for source object of size: " +
-                                            std::to_string(object.record.size));
-    range = *wanted;
-  }
-  auto writer = store_.put_part({call.bucket(),
-                                 call.key(),
-                                 call.text("UploadId"),
-                                 static_cast<int>(base::find_int(call.input, "PartNumber").value_or(0)),
-                                 {}});
-  if (object.file) {
-    std::string buffer(1 << 20, '\0');
-    for (uint64_t done = 0; done < range.length;) {
-      size_t wanted = static_cast<size_t>(std::min<uint64_t>(buffer.size(), range.length - done));
-      ssize_t n = pread(object.file.get(), buffer.data(), wanted, static_cast<off_t>(range.offset + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0)
-        throw base::TransientError("read an object: the content file is too short or cannot be read");
-      writer->write({buffer.data(), static_cast<size_t>(n)});
-      done += static_cast<uint64_t>(n);
-    }
-  } else {
-    writer->write(std::string_view(object.data).substr(range.offset, range.length));
-  }
-  objects::PutResult result = writer->finish();
-  json::object copy{{"ETag", quoted(result.etag)}, {"LastModified", result.modified}};
-  add_checksum(copy, result.checksum, false);
-  return call.answer({{"CopyPartResult", std::move(copy)}});
 }
 
 http::Response S3Service::complete_multipart_upload(Call& call) {
@@ -108,6 +55,7 @@ http::Response S3Service::complete_multipart_upload(Call& call) {
                       {"Key", call.key()},
                       {"ETag", quoted(result.etag)}};
   add_checksum(output, result.checksum);
+  add_version(output, result.version_id);
   return call.answer(std::move(output));
 }
 

@@ -58,7 +58,8 @@ void apply(DirectoryStore& store, const Step& step) {
     case Step::kLarge:
       return put(step.key);
     case Step::kDelete:
-      return store.remove("bucket", step.key, {}, {});
+      store.remove("bucket", step.key, {}, {});
+      return;
     case Step::kCopyOver: {
       std::string other = "copied" + step.key;
       put(other);
