@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <set>
 
+#include "engine/container_rules.h"
+#include "engine/ecs_task.h"
+#include "engine/node_properties.h"
 #include "engine/reject.h"
 #include "engine/retry.h"
 #include "engine/tags.h"
@@ -13,72 +16,7 @@ namespace {
 
 constexpr size_t kBytesMax = 24 * 1024;
 constexpr int64_t kTimeoutMin = 60;
-
-// Lists that a container description always has, empty or not.
-constexpr std::array<const char*, 7> kContainerLists = {
-    "command", "volumes", "environment", "mountPoints", "ulimits", "resourceRequirements", "secrets"};
-
-// linuxParameters that Fargate refuses.
-constexpr std::array<const char*, 5> kNotOnFargate = {"maxSwap", "swappiness", "tmpfs", "devices",
-                                                      "sharedMemorySize"};
-
-void check_environment(const json::object& container) {
-  const json::array* variables = base::find_array(container, "environment");
-  if (!variables) return;
-  for (const json::value& value : *variables) {
-    std::string_view name = base::find_string(value.as_object(), "name").value_or("");
-    if (name.empty()) throw Reject("Environment variable name is required.");
-    if (name.substr(0, 9) == "AWS_BATCH")
-      throw Reject(
-          "Environment variable names cannot start with AWS_BATCH. This naming convention is reserved for "
-          "variables that Batch sets: " +
-          std::string(name));
-  }
-}
-
-void check_fargate(const json::object& container) {
-  if (base::find_array(container, "ulimits") && !base::find_array(container, "ulimits")->empty())
-    throw Reject("ulimits is not applicable for Fargate.");
-  if (base::find_bool(container, "privileged").value_or(false))
-    throw Reject("Fargate requires that the ‘privileged’ setting be ‘false’ at the container level.");
-  if (const json::object* linux_parameters = base::find_object(container, "linuxParameters"))
-    for (const char* name : kNotOnFargate)
-      if (base::find(*linux_parameters, name))
-        throw Reject(fmt::format("linuxParameter.{} is not allowed for Fargate.", name));
-  if (const json::array* volumes = base::find_array(container, "volumes"))
-    for (const json::value& volume : *volumes)
-      if (const json::object* host = base::find_object(volume.as_object(), "host"))
-        if (base::find_string(*host, "sourcePath"))
-          throw Reject("host.sourcePath should not be set for volumes in Fargate.");
-  if (const json::object* log = base::find_object(container, "logConfiguration")) {
-    std::string_view driver = base::find_string(*log, "logDriver").value_or("");
-    if (driver != "awslogs" && driver != "splunk" && driver != "awsfirelens")
-      throw Reject("Log driver for Fargate is not valid: " + std::string(driver));
-  }
-  if (const json::object* storage = base::find_object(container, "ephemeralStorage")) {
-    int64_t gib = base::find_int(*storage, "sizeInGiB").value_or(0);
-    if (gib < 21 || gib > 200)
-      throw Reject("Ephemeral storage for Fargate tasks can be only between range 21 GiB to 200 GiB");
-  }
-}
-
-void check_container(const json::object& container, bool fargate) {
-  std::string_view image = base::find_string(container, "image").value_or("");
-  if (image.empty()) throw Reject("ECS Container Image must be provided.");
-  if (image.size() > 255) throw Reject("ECS Container Image must be at most 255 characters long.");
-  check_environment(container);
-  if (!fargate && base::find(container, "networkConfiguration"))
-    throw Reject("networkConfiguration not applicable for EC2.");
-  if (!fargate && base::find(container, "fargatePlatformConfiguration"))
-    throw Reject("fargatePlatformConfiguration not applicable for EC2.");
-  if (const json::array* secrets = base::find_array(container, "secrets"))
-    if (!secrets->empty() && base::find_string(container, "executionRoleArn").value_or("").empty())
-      throw Reject("executionRoleArn cannot be empty when using secrets or secretOptions");
-  if (fargate) check_fargate(container);
-  Resources resources;
-  read_resources(container, fargate, resources);
-  check_resources(resources, fargate);
-}
+constexpr size_t kConsumablesMax = 5;
 
 void check_capabilities(const json::array& capabilities) {
   if (capabilities.size() != 1) throw Reject("Exactly 1 capability must be provided.");
@@ -86,6 +24,51 @@ void check_capabilities(const json::array& capabilities) {
   if (one != "EC2" && one != "FARGATE" && one != "MANAGED_INSTANCES")
     throw Reject(fmt::format(
         "Capability {} is not valid. Valid capabilities: [FARGATE, EC2, MANAGED_INSTANCES]", one));
+}
+
+void check_one_description(const json::object& input) {
+  bool container = base::find(input, "containerProperties"), ecs = base::find(input, "ecsProperties"),
+       eks = base::find(input, "eksProperties");
+  if (container && ecs) throw Reject("Cannot use both ECS containerProperties and ecsProperties");
+  if (container && eks) throw Reject("Cannot use both ECS containerProperties and eksProperties");
+  if (ecs && eks) throw Reject("Cannot use both ecsProperties and eksProperties");
+  bool nodes = base::find(input, "nodeProperties");
+  if (base::find_string(input, "type") == "multinode") {
+    if (!nodes) throw Reject("Node properties of multinode job is required.");
+  } else {
+    if (nodes) throw Reject("nodeProperties is only applicable to multinode jobs.");
+    if (!container && !ecs && !eks) throw Reject("Container properties of container job is required.");
+  }
+}
+
+void check_consumables(const json::object& input) {
+  const json::object* properties = base::find_object(input, "consumableResourceProperties");
+  const json::array* list = properties ? base::find_array(*properties, "consumableResourceList") : nullptr;
+  if (!list || list->empty()) return;
+  if (list->size() > kConsumablesMax)
+    throw Reject("Each ConsumableResourceProperty can have at most 5 consumableResources");
+  std::set<std::string_view> seen;
+  for (const json::value& value : *list)
+    if (!seen.insert(base::find_string(value.as_object(), "consumableResource").value_or("")).second)
+      throw Reject("Cannot have duplicate consumableResource in consumableResourceProperties");
+  throw Reject("consumableResourceProperties is not supported by this version of Millrace.");
+}
+
+[[noreturn]] void refuse_unsupported(const char* what) {
+  throw Reject(
+      fmt::format("{} is not supported by this version of Millrace; use containerProperties.", what));
+}
+
+// What all kinds of jobs have in common.
+void check_job(const json::object& input) {
+  if (auto priority = base::find_int(input, "schedulingPriority");
+      priority && (*priority < 0 || *priority > 9999))
+    throw Reject("Scheduling priority must be between 0 and 9999.");
+  if (const json::object* retry = base::find_object(input, "retryStrategy")) check_retry_strategy(*retry);
+  if (const json::object* timeout = base::find_object(input, "timeout"))
+    if (base::find_int(*timeout, "attemptDurationSeconds").value_or(kTimeoutMin) < kTimeoutMin)
+      throw Reject("The minimum timeout of a job attempt is 60 seconds.");
+  refuse_nul(input, "the job definition");
 }
 
 }  // namespace
@@ -100,42 +83,40 @@ JobDefinition make_job_definition(const json::object& input) {
   definition.name = base::find_string(input, "jobDefinitionName").value_or("");
   if (!is_resource_name(definition.name)) throw Reject("Job Definition name should match a valid pattern.");
   if (json::serialize(input).size() > kBytesMax) throw Reject("Job definition must be at most 24 KiB.");
-  const json::object* container = base::find_object(input, "containerProperties");
-  if (container && base::find(input, "ecsProperties"))
-    throw Reject("Cannot use both ECS containerProperties and ecsProperties");
-  if (container && base::find(input, "eksProperties"))
-    throw Reject("Cannot use both ECS containerProperties and eksProperties");
-  if (base::find(input, "ecsProperties") && base::find(input, "eksProperties"))
-    throw Reject("Cannot use both ecsProperties and eksProperties");
-  std::string_view type = base::find_string(input, "type").value_or("");
-  if (type == "multinode" && !base::find(input, "nodeProperties"))
-    throw Reject("Node properties of multinode job is required.");
-  for (const char* later :
-       {"ecsProperties", "eksProperties", "nodeProperties", "consumableResourceProperties"})
-    if (base::find(input, later))
-      throw Reject(
-          fmt::format("{} is not supported by this version of Millrace; use containerProperties.", later));
-  if (!container) throw Reject("Container properties of container job is required.");
-
+  check_one_description(input);
+  const json::array* capabilities = base::find_array(input, "platformCapabilities");
+  if (capabilities) check_capabilities(*capabilities);
   for (const json::object::value_type& member : input)
     if (member.key() != "jobDefinitionName" && member.key() != "tags") definition.body.insert(member);
-  if (const json::array* capabilities = base::find_array(input, "platformCapabilities"))
-    check_capabilities(*capabilities);
-  check_container(*container, definition.fargate());
-  if (auto priority = base::find_int(input, "schedulingPriority");
-      priority && (*priority < 0 || *priority > 9999))
-    throw Reject("Scheduling priority must be between 0 and 9999.");
-  if (const json::object* retry = base::find_object(input, "retryStrategy")) check_retry_strategy(*retry);
-  if (const json::object* timeout = base::find_object(input, "timeout"))
-    if (base::find_int(*timeout, "attemptDurationSeconds").value_or(kTimeoutMin) < kTimeoutMin)
-      throw Reject("The minimum timeout of a job attempt is 60 seconds.");
+  bool fargate = definition.fargate();
+  bool managed_instances = capabilities && capabilities->at(0) == "MANAGED_INSTANCES";
+  check_job(input);
+
+  const json::object* container = base::find_object(input, "containerProperties");
+  const json::object* ecs = base::find_object(input, "ecsProperties");
+  if (const json::object* nodes = base::find_object(input, "nodeProperties")) {
+    if (managed_instances) throw Reject("MANAGED_INSTANCES does not support MNP jobs");
+    check_node_properties(*nodes);
+    refuse_unsupported("nodeProperties");
+  }
+  if (base::find(input, "eksProperties")) refuse_unsupported("eksProperties");
+  if (container) check_container(*container, fargate);
+  if (ecs) check_ecs_properties(*ecs, fargate);
+  if (managed_instances)
+    throw Reject(
+        "Capability MANAGED_INSTANCES is not supported by this version of Millrace; use EC2 or FARGATE.");
+  check_consumables(input);
   if (const json::object* tags = base::find_object(input, "tags")) merge_tags(definition.tags, *tags);
 
-  json::object& shown = definition.body["containerProperties"].as_object();
-  for (const char* list : kContainerLists)
-    if (!shown.contains(list)) shown[list] = json::array();
-  if (!definition.body.contains("parameters")) definition.body["parameters"] = json::object();
-  if (json::value* retry = definition.body.if_contains("retryStrategy"))
+  json::object& body = definition.body;
+  if (ecs) {
+    body["containerProperties"] = container_of(*ecs, fargate);
+    complete_ecs_properties(body["ecsProperties"].as_object(), fargate);
+  } else {
+    complete_container(body["containerProperties"].as_object(), fargate);
+  }
+  if (!body.contains("parameters")) body["parameters"] = json::object();
+  if (json::value* retry = body.if_contains("retryStrategy"))
     if (!retry->as_object().contains("evaluateOnExit")) retry->as_object()["evaluateOnExit"] = json::array();
   return definition;
 }
@@ -146,7 +127,8 @@ json::object describe(const JobDefinition& definition, const Config& config) {
   out["jobDefinitionArn"] = definition.arn(config);
   out["revision"] = definition.revision;
   out["status"] = definition.active ? "ACTIVE" : "INACTIVE";
-  for (const json::object::value_type& member : definition.body) out.insert(member);
+  for (const json::object::value_type& member : definition.body)
+    if (member.key() != "containerProperties" || !definition.ecs()) out.insert(member);
   out["tags"] = definition.tags;
   out["containerOrchestrationType"] = "ECS";
   return out;

@@ -15,10 +15,14 @@ struct JobDefinition {
   std::string name;
   int64_t revision = 1;
   bool active = true;
-  json::object body;  // as DescribeJobDefinitions shows it, without name, arn, revision, status and tags
+  // As DescribeJobDefinitions shows it, without name, arn, revision, status and tags. The containerProperties
+  // of a definition with ecsProperties are made from those, and not shown.
+  json::object body;
   json::object tags;
 
   bool fargate() const;
+  // Null unless the definition was given as an ECS task.
+  const json::object* ecs() const { return base::find_object(body, "ecsProperties"); }
   const json::object& container() const { return body.at("containerProperties").as_object(); }
   std::string arn(const Config& config) const {
     return config.arn("job-definition/" + name + ":" + std::to_string(revision));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "engine/ecs_task.h"
 #include "engine/log_place.h"
 #include "engine/submission.h"
 
@@ -79,6 +80,7 @@ json::object describe(const Job& job, const Engine& engine) {
   out["eksAttempts"] = json::array();
   out["isCancelled"] = job.cancelled;
   out["isTerminated"] = job.terminated;
+  if (const json::object* ecs = job.definition->ecs()) show_as_task(out, *ecs);
   return out;
 }
 
