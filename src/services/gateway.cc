@@ -2,9 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "aws/protocol.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/strings.h"
 #include "base/url.h"
 #include "services/sts.h"
 
@@ -116,6 +119,46 @@ Gateway::Caller Gateway::authenticate(const http::RequestHead& head, const aws::
   return caller;
 }
 
+SigningContext Gateway::authenticate_form(const http::RequestHead& head, const FormFields& fields) {
+  SigningContext context;
+  context.request_id = base::uuid4();
+  context.principal = options_.account;
+  if (!options_.verify_signatures) {
+    refuse_web_pages(head);
+    return context;
+  }
+  auto field = [&](std::string_view name) {
+    auto found = std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.first == name; });
+    return found == fields.end() ? std::string() : found->second;
+  };
+  std::string policy = field("policy"), signature = field("x-amz-signature");
+  if (policy.empty() || signature.empty())
+    throw aws::auth_error(aws::AuthProblem::kMissing, aws::Dialect::kS3);
+  if (field("x-amz-algorithm") != "AWS4-HMAC-SHA256")
+    throw aws::auth_error(aws::AuthProblem::kUnsupportedMechanism, aws::Dialect::kS3);
+  std::string credential = field("x-amz-credential");
+  std::vector<std::string_view> scope = base::split(credential, '/');
+  std::string date = field("x-amz-date");
+  if (scope.size() != 5 || scope[3] != "s3" || scope[4] != "aws4_request" || !date.starts_with(scope[1]))
+    throw aws::auth_error(aws::AuthProblem::kMalformedQuery, aws::Dialect::kS3,
+                          "Error parsing the X-Amz-Credential field of the form");
+  aws::Claim claim;
+  claim.access_key = scope[0];
+  claim.day = scope[1];
+  claim.region = scope[2];
+  claim.service = scope[3];
+  claim.session_token = field("x-amz-security-token");
+  aws::check_region(claim, options_.region);
+  std::optional<Identities::Caller> known =
+      identities_.find(claim.access_key, claim.session_token, clock_.now_ms(), aws::Dialect::kS3);
+  if (!known) throw aws::auth_error(aws::AuthProblem::kUnknownKey, aws::Dialect::kS3);
+  std::string expected = aws::signature_of(verifier_.signing_key(claim, known->secret), policy);
+  if (!base::equal_in_constant_time(expected, signature))
+    throw aws::auth_error(aws::AuthProblem::kSignatureMismatch, aws::Dialect::kS3);
+  if (!known->job_id.empty()) context.principal = known->job_id;
+  return context;
+}
+
 SigningContext Gateway::signing_context(const Caller& caller, std::string request_id) {
   SigningContext context;
   context.claim = caller.claim;
@@ -128,6 +171,9 @@ SigningContext Gateway::signing_context(const Caller& caller, std::string reques
 std::unique_ptr<http::BodySink> Gateway::open(const http::RequestHead& head) {
   const aws::ServiceModel* service = service_of(head);
   if (!is_s3(service)) return nullptr;
+  if (auto form = s3_.open_form(
+          head, clock_, [this, head](const FormFields& fields) { return authenticate_form(head, fields); }))
+    return form;
   const aws::Operation* operation = aws::route(*service, head, "");
   if (!operation || !S3Service::is_streamed(*operation)) return nullptr;
   Caller caller = authenticate(head, service, nullptr);

@@ -47,6 +47,8 @@ class Gateway final : public http::RequestHandler {
   // Throws ApiError unless the request is signed by a known key. `body` is null when it is yet to come.
   Caller authenticate(const http::RequestHead& head, const aws::ServiceModel* service,
                       const std::string* body);
+  // The same for a POST form, whose policy is signed (S3 API reference, "Browser-based uploads using POST").
+  SigningContext authenticate_form(const http::RequestHead& head, const FormFields& fields);
   SigningContext signing_context(const Caller& caller, std::string request_id);
   void call(const aws::ServiceModel& service, http::Request request, http::Respond respond);
 

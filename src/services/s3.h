@@ -1,6 +1,7 @@
 // The S3 endpoint: decoded operations on the directory store. Authentication and routing happen above.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "http/message.h"
 #include "http/server.h"
 #include "objects/directory_store.h"
+#include "services/multipart_form.h"
 
 namespace millrace::services {
 
@@ -47,6 +49,14 @@ class S3Service {
   std::unique_ptr<http::BodySink> open(const aws::Operation& operation, const http::RequestHead& head,
                                        const SigningContext& context);
 
+  // Finds out who signed a form: its fields are policy, x-amz-algorithm, x-amz-credential, x-amz-date,
+  // x-amz-signature and x-amz-security-token. Throws ApiError to refuse it.
+  using AuthenticateForm = std::function<SigningContext(const FormFields& fields)>;
+  // Takes a POST Object form, whose authentication is in its body; null when `head` begins none. `clock`
+  // outlives the sink.
+  std::unique_ptr<http::BodySink> open_form(const http::RequestHead& head, const base::Clock& clock,
+                                            AuthenticateForm authenticate);
+
   // Everything else, with its whole and authenticated body. Answers from a worker thread, errors too.
   void handle(const aws::Operation& operation, http::Request request, const SigningContext& context,
               http::Respond respond);
@@ -60,6 +70,7 @@ class S3Service {
   using Handler = http::Response (S3Service::*)(Call&);
   static Handler handler_of(std::string_view operation);
   class Upload;
+  class PostUpload;
 
   // s3_buckets.cc
   http::Response list_buckets(Call& call);

@@ -52,6 +52,12 @@ class S3Server : public testing::Test, public http::RequestHandler {
     return *operation;
   }
   std::unique_ptr<http::BodySink> open(const http::RequestHead& head) override {
+    if (auto form = s3_.open_form(head, clock_, [](const FormFields&) {
+          SigningContext context;
+          context.request_id = "REQUEST1";
+          return context;
+        }))
+      return form;
     SigningContext context = authenticate(head);
     return s3_.open(route(head), head, context);
   }
