@@ -19,6 +19,23 @@ std::string acl_document(const base::json::object& owner) {
          "</Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>";
 }
 
+// Throws unless the request grants nothing beyond what the owner has anyway.
+void check_acl(const http::RequestHead& head, const base::json::object& input, bool has_body,
+               const base::json::object& owner) {
+  check_acl_headers(head);
+  if (!has_body) return;
+  const base::json::object* policy = base::find_object(input, "AccessControlPolicy");
+  const base::json::array* grants = policy ? base::find_array(*policy, "Grants") : nullptr;
+  if (!grants) throw malformed_xml();
+  for (const base::json::value& item : *grants) {
+    const base::json::object* grant = item.if_object();
+    const base::json::object* grantee = grant ? base::find_object(*grant, "Grantee") : nullptr;
+    if (!grantee || base::find_string(*grantee, "ID") != base::find_string(owner, "ID") ||
+        base::find_string(*grant, "Permission") != "FULL_CONTROL")
+      throw s3_error("AccessControlListNotSupported", "The bucket does not allow ACLs");
+  }
+}
+
 }  // namespace
 
 http::Response S3Service::get_bucket_acl(Call& call) {
@@ -34,15 +51,13 @@ http::Response S3Service::get_object_acl(Call& call) {
 
 http::Response S3Service::put_bucket_acl(Call& call) {
   store_.bucket(call.bucket());
-  check_acl_headers(call.head);
-  if (!call.body.empty()) throw s3_error("AccessControlListNotSupported", "The bucket does not allow ACLs");
+  check_acl(call.head, call.input, !call.body.empty(), owner());
   return call.answer();
 }
 
 http::Response S3Service::put_object_acl(Call& call) {
   store_.head(call.bucket(), call.key(), call.version());
-  check_acl_headers(call.head);
-  if (!call.body.empty()) throw s3_error("AccessControlListNotSupported", "The bucket does not allow ACLs");
+  check_acl(call.head, call.input, !call.body.empty(), owner());
   return call.answer();
 }
 
