@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "events/matcher.h"
 #include "events/pattern.h"
 #include "events/pattern_error.h"
 #include "events/wildcard.h"
@@ -17,6 +18,7 @@ TEST_P(PatternCorpora, AnswerAndErrorAreTheReferences) {
   // Without this our reading of a pattern or the place in an error message drifts from AWS's unseen.
   const auto cases = corpus(GetParam());
   if (cases.empty()) GTEST_SKIP() << "MILLRACE_CORPORA is not set";
+  MatchScratch scratch;
   for (const auto& each : cases) {
     const std::string id = text_of(each, "id"), text = text_of(each, "pattern"),
                       event = text_of(each, "event");
@@ -27,6 +29,10 @@ TEST_P(PatternCorpora, AnswerAndErrorAreTheReferences) {
                                      << text_of(each, "ruler_error");
       const bool matched = oracle::matches(pattern, oracle::Flattener(event).fields);
       EXPECT_EQ(matched, expect->as_bool()) << id << "\n" << text << "\n" << event;
+      std::vector<uint32_t> found;
+      const Matcher matcher({&pattern});
+      matcher.match(event, &scratch, &found);
+      EXPECT_EQ(!found.empty(), expect->as_bool()) << "compiled: " << id << "\n" << text << "\n" << event;
     } catch (const InvalidPatternError& e) {
       ASSERT_FALSE(expect->is_bool()) << id << ": refused " << text << "\n" << e.what();
       std::string wanted = text_of(each, "ruler_error");

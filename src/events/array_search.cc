@@ -1,0 +1,93 @@
+#include "events/array_search.h"
+
+#include <algorithm>
+
+namespace millrace::events {
+
+// The scopes where the condition is fulfilled, ascending; 0 for the event itself.
+void ArraySearch::collect(uint32_t condition, Scopes* out) const {
+  const MatchScratch::Condition& c = scratch_.conditions_[condition];
+  if (c.event != scratch_.event_) return;
+  for (uint32_t hit = c.last_hit; hit != MatchScratch::kNone; hit = scratch_.hits_[hit].previous) {
+    out->push_back(scratch_.hits_[hit].scope);
+  }
+  if (c.everywhere) out->push_back(0);
+  std::sort(out->begin(), out->end());
+  out->erase(std::unique(out->begin(), out->end()), out->end());
+}
+
+bool ArraySearch::succeeds() {
+  values_.resize(count_);
+  presences_.resize(count_);
+  for (size_t k = 0; k < count_; ++k) {
+    const uint32_t condition = needs_[k] & ~Matcher::kAbsentToo;
+    collect(condition, &values_[k]);
+    if (needs_[k] & Matcher::kAbsentToo) {
+      absence_ = true;
+      collect(matcher_.presence_[condition], &presences_[k]);
+    } else if (values_[k].empty()) {
+      return false;
+    }
+  }
+  scratch_.pinned_.assign(scratch_.arrays_.size(), 0);
+  return search(0);
+}
+
+// The first place from `from` on whose value is consistent with what is pinned.
+size_t ArraySearch::next(const Scopes& scopes, size_t from) {
+  while (from < scopes.size()) {
+    if (++steps_ > kStepsMax) return scopes.size();
+    // The outermost array around the value of which another element is pinned.
+    uint32_t wrong = MatchScratch::kNone;
+    for (uint32_t s = scopes[from]; s != 0; s = scratch_.scopes_[s].parent) {
+      const uint32_t pinned = scratch_.pinned_[scratch_.scopes_[s].array];
+      if (pinned != 0 && pinned != s) wrong = s;
+    }
+    if (wrong == MatchScratch::kNone) return from;
+    const uint32_t array = scratch_.scopes_[wrong].array;
+    const uint32_t pinned = scratch_.pinned_[array];
+    const uint32_t to = wrong < pinned ? pinned : scratch_.arrays_[array].end;
+    from = static_cast<size_t>(
+        std::lower_bound(scopes.begin() + static_cast<ptrdiff_t>(from), scopes.end(), to) - scopes.begin());
+  }
+  return from;
+}
+
+size_t ArraySearch::pin(uint32_t scope) {
+  size_t count = 0;
+  for (uint32_t s = scope; s != 0; s = scratch_.scopes_[s].parent) {
+    uint32_t& pinned = scratch_.pinned_[scratch_.scopes_[s].array];
+    if (pinned != 0) continue;
+    pinned = s;
+    pins_.push_back(scratch_.scopes_[s].array);
+    ++count;
+  }
+  return count;
+}
+
+void ArraySearch::unpin(size_t count) {
+  for (; count > 0; --count) {
+    scratch_.pinned_[pins_.back()] = 0;
+    pins_.pop_back();
+  }
+}
+
+bool ArraySearch::present(size_t k) { return next(presences_[k], 0) < presences_[k].size(); }
+
+bool ArraySearch::search(size_t k) {
+  if (k == count_) return true;
+  if ((needs_[k] & Matcher::kAbsentToo) && !present(k) && !gave_up() && search(k + 1)) return true;
+  const Scopes& scopes = values_[k];
+  for (size_t i = next(scopes, 0); i < scopes.size() && !gave_up(); i = next(scopes, i + 1)) {
+    const size_t count = pin(scopes[i]);
+    const bool found = search(k + 1);
+    unpin(count);
+    if (found) return true;
+    // Nothing new was pinned and the rest failed: a choice that pins more can only help where absence is
+    // asked for.
+    if (count == 0 && !absence_) break;
+  }
+  return false;
+}
+
+}  // namespace millrace::events
