@@ -125,9 +125,10 @@ json::value& set_default(json::object& object, std::string_view name, json::valu
 void complete(json::object& resources) {
   std::string_view type = base::find_string(resources, "type").value_or("");
   if (is_fargate_type(type)) return;
+  bool spot = type == "SPOT";  // `type` does not outlive what is added now
   set_default(resources, "desiredvCpus", base::find_int(resources, "minvCpus").value_or(0));
   set_default(resources, "allocationStrategy", "BEST_FIT");
-  if (type == "SPOT") set_default(resources, "bidPercentage", 100);
+  if (spot) set_default(resources, "bidPercentage", 100);
   if (const json::object* scaling = base::find_object(resources, "scalingPolicy"))
     if (base::find_int(*scaling, "minScaleDownDelayMinutes").value_or(0) == 0)
       resources.erase("scalingPolicy");
