@@ -1,3 +1,6 @@
+// GCC 12 warns of its own intrinsics, which begin from deliberately undefined registers.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
 #include "events/structural_index.h"
 
 #include <bit>
