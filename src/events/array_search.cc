@@ -6,26 +6,33 @@ namespace millrace::events {
 
 // The scopes where the condition is fulfilled, ascending; 0 for the event itself.
 void ArraySearch::collect(uint32_t condition, Scopes* out) const {
+  out->clear();
   const MatchScratch::Condition& c = scratch_.conditions_[condition];
   if (c.event != scratch_.event_) return;
   for (uint32_t hit = c.last_hit; hit != MatchScratch::kNone; hit = scratch_.hits_[hit].previous) {
     out->push_back(scratch_.hits_[hit].scope);
   }
   if (c.everywhere) out->push_back(0);
+  // The last comes first, and only an object that goes on behind an array breaks the order.
+  std::reverse(out->begin(), out->end());
+  if (std::is_sorted(out->begin(), out->end())) return;
   std::sort(out->begin(), out->end());
   out->erase(std::unique(out->begin(), out->end()), out->end());
 }
 
 bool ArraySearch::succeeds() {
-  values_.resize(count_);
-  presences_.resize(count_);
+  if (scratch_.values_.size() < count_) {
+    scratch_.values_.resize(count_);
+    scratch_.presences_.resize(count_);
+  }
+  scratch_.pins_.clear();
   for (size_t k = 0; k < count_; ++k) {
     const uint32_t condition = needs_[k] & ~Matcher::kAbsentToo;
-    collect(condition, &values_[k]);
+    collect(condition, &scratch_.values_[k]);
     if (needs_[k] & Matcher::kAbsentToo) {
       absence_ = true;
-      collect(matcher_.presence_[condition], &presences_[k]);
-    } else if (values_[k].empty()) {
+      collect(matcher_.presence_[condition], &scratch_.presences_[k]);
+    } else if (scratch_.values_[k].empty()) {
       return false;
     }
   }
@@ -59,7 +66,7 @@ size_t ArraySearch::pin(uint32_t scope) {
     uint32_t& pinned = scratch_.pinned_[scratch_.scopes_[s].array];
     if (pinned != 0) continue;
     pinned = s;
-    pins_.push_back(scratch_.scopes_[s].array);
+    scratch_.pins_.push_back(scratch_.scopes_[s].array);
     ++count;
   }
   return count;
@@ -67,17 +74,19 @@ size_t ArraySearch::pin(uint32_t scope) {
 
 void ArraySearch::unpin(size_t count) {
   for (; count > 0; --count) {
-    scratch_.pinned_[pins_.back()] = 0;
-    pins_.pop_back();
+    scratch_.pinned_[scratch_.pins_.back()] = 0;
+    scratch_.pins_.pop_back();
   }
 }
 
-bool ArraySearch::present(size_t k) { return next(presences_[k], 0) < presences_[k].size(); }
+bool ArraySearch::present(size_t k) {
+  return next(scratch_.presences_[k], 0) < scratch_.presences_[k].size();
+}
 
 bool ArraySearch::search(size_t k) {
   if (k == count_) return true;
   if ((needs_[k] & Matcher::kAbsentToo) && !present(k) && !gave_up() && search(k + 1)) return true;
-  const Scopes& scopes = values_[k];
+  const Scopes& scopes = scratch_.values_[k];
   for (size_t i = next(scopes, 0); i < scopes.size() && !gave_up(); i = next(scopes, i + 1)) {
     const size_t count = pin(scopes[i]);
     const bool found = search(k + 1);

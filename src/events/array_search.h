@@ -37,9 +37,7 @@ class ArraySearch {
   const uint32_t* needs_;
   size_t count_;
   MatchScratch& scratch_;
-  std::vector<Scopes> values_, presences_;
-  std::vector<uint32_t> pins_;  // arrays
-  bool absence_ = false;        // is asked for somewhere
+  bool absence_ = false;  // is asked for somewhere
   size_t steps_ = 0;
 };
 

@@ -59,8 +59,11 @@ class MatchScratch {
   std::vector<Hit> hits_;
   std::vector<Scope> scopes_;
   std::vector<Array> arrays_;
-  std::vector<uint32_t> rules_;   // the last event that a rule matched
+  std::vector<uint32_t> rules_;  // the last event that a rule matched
+  // The search through arrays.
   std::vector<uint32_t> pinned_;  // of an array: the element chosen
+  std::vector<uint32_t> pins_;    // the arrays pinned so far
+  std::vector<std::vector<uint32_t>> values_, presences_;
 };
 
 // Immutable; safe to use from any number of threads, each with a scratch of its own.

@@ -28,7 +28,8 @@ void RadixTree::build(std::vector<Entry> entries, bool backwards) {
     size_t common = std::min(entries[begin].key.size(), entries[end - 1].key.size());
     size_t until = depth;
     while (until < common && byte(entries[begin].key, until) == byte(entries[end - 1].key, until)) ++until;
-    Node node{static_cast<uint32_t>(labels_.size()), static_cast<uint32_t>(until - depth), 0, 0, kNone};
+    Node node{
+        static_cast<uint32_t>(labels_.size()), static_cast<uint32_t>(until - depth), 0, 0, 0, false, kNone};
     for (size_t i = depth; i < until; ++i) labels_.push_back(byte(entries[begin].key, i));
     if (entries[begin].key.size() == until) {
       node.value = entries[begin].value;
@@ -51,6 +52,9 @@ void RadixTree::build(std::vector<Entry> entries, bool backwards) {
       ++nodes_[open.node].child_count;
       begin = end;
     }
+    Node& node = nodes_[open.node];
+    node.lowest = static_cast<uint8_t>(firsts_[node.first_child]);
+    node.dense = static_cast<uint8_t>(firsts_.back()) - node.lowest + 1 == node.child_count;
   }
 }
 

@@ -30,18 +30,22 @@ class RadixTree {
     const auto byte = [&](size_t i) { return kBackwards ? text[text.size() - 1 - i] : text[i]; };
     for (;;) {
       if (text.size() - at < node->length) return;
-      const char* label = labels_.data() + node->label;
-      for (uint32_t i = 0; i < node->length; ++i) {
-        if (byte(at + i) != label[i]) return;
+      if (node->length > 1 || node == nodes_.data()) {  // one byte is what led here
+        const char* label = labels_.data() + node->label;
+        for (uint32_t i = 0; i < node->length; ++i) {
+          if (byte(at + i) != label[i]) return;
+        }
       }
       at += node->length;
       if (node->value != kNone) found(node->value);
       if (at == text.size() || node->child_count == 0) return;
       const char c = byte(at);
-      const char* firsts = firsts_.data() + node->first_child;
-      uint32_t k = 0;
-      while (k < node->child_count && firsts[k] != c) ++k;
-      if (k == node->child_count) return;
+      uint32_t k = static_cast<unsigned char>(c) - node->lowest;
+      if (!node->dense) {
+        const char* firsts = firsts_.data() + node->first_child;
+        for (k = 0; k < node->child_count && firsts[k] != c;) ++k;
+      }
+      if (k >= node->child_count) return;
       node = &nodes_[node->first_child + k];
     }
   }
@@ -49,7 +53,10 @@ class RadixTree {
  private:
   struct Node {
     uint32_t label, length;  // in labels_
-    uint32_t first_child, child_count;
+    uint32_t first_child;
+    uint16_t child_count;
+    uint8_t lowest;  // first byte of the first child
+    bool dense;      // the first bytes of the children follow one another
     uint32_t value;
   };
   std::vector<Node> nodes_;  // the children of a node stand together
