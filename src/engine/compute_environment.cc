@@ -68,6 +68,15 @@ void check_instance_types(const json::array& types, std::string_view strategy) {
     throw Reject("arm-based instance type cannot be used with other instance types");
 }
 
+void check_launch_template(const json::object& launch_template) {
+  bool id = !base::find_string(launch_template, "launchTemplateId").value_or("").empty();
+  bool name = !base::find_string(launch_template, "launchTemplateName").value_or("").empty();
+  const json::array* overrides = base::find_array(launch_template, "overrides");
+  if ((id && name) || (!id && !name && (!overrides || overrides->empty())))
+    throw Reject(
+        "One of LaunchTemplateId and LaunchTemplateName or LaunchTemplate.overrides should be provided");
+}
+
 void check_ec2_resources(const json::object& resources, bool spot) {
   if (base::find_string(resources, "instanceRole").value_or("").empty())
     throw Reject("Instance role is required.");
@@ -86,6 +95,8 @@ void check_ec2_resources(const json::object& resources, bool spot) {
   if (auto percentage = base::find_int(resources, "bidPercentage");
       percentage && (*percentage < 0 || *percentage > 100))
     throw Reject("Bid percentage must be between 0 to 100.");
+  if (const json::object* launch_template = base::find_object(resources, "launchTemplate"))
+    check_launch_template(*launch_template);
   if (const json::object* scaling = base::find_object(resources, "scalingPolicy"))
     if (auto delay = base::find_int(*scaling, "minScaleDownDelayMinutes");
         delay && *delay != 0 && (*delay < kScaleDownDelayMin || *delay > kScaleDownDelayMax))

@@ -161,6 +161,15 @@ TEST(ComputeEnvironment, InstanceTypesFitTheStrategyAndEachOther) {
   EXPECT_EQ(h.engine.find_environment("ce")->arm(), true);
 }
 
+TEST(ComputeEnvironment, ALaunchTemplateHasOneName) {
+  Harness h;
+  for (const char* bad : {"{}", R"({"launchTemplateId":"a","launchTemplateName":"b"})", R"({"version":"1"})"})
+    EXPECT_EQ(
+        h.refused(kCreate, ec2(R"(,"launchTemplate":)" + std::string(bad))),
+        "One of LaunchTemplateId and LaunchTemplateName or LaunchTemplate.overrides should be provided");
+  h.ok(kCreate, ec2(R"(,"launchTemplate":{"launchTemplateId":"a"})"));
+}
+
 TEST(ComputeEnvironment, ArmIsReadFromTheNameOfTheType) {
   for (const char* arm : {"a1", "a1.large", "m6g", "m6gd.16xlarge", "c7gn.large", "im4gn", "is4gen.large",
                           "g5g.xlarge", "hpc7g.4xlarge", "x2gd", "t4g.micro", "default_arm64"})

@@ -1,5 +1,6 @@
 #include "engine/job_definition.h"
 
+#include "aws/protocol.h"
 #include "tests/engine/harness.h"
 
 namespace millrace::engine {
@@ -306,6 +307,22 @@ TEST(JobDefinition, ATaskOfOneContainerRunsAndIsShownAsATask) {
   EXPECT_EQ(first.at("taskProperties").at(0).at("containers").at(0).at("exitCode"), 3);
   EXPECT_EQ(first.at("taskProperties").at(0).at("containers").at(0).at("name"), "main");
   EXPECT_TRUE(first.at("taskProperties").at(0).at("containers").at(0).as_object().contains("logStreamName"));
+
+  // The protocol layer has all of it in its tables, or users would not see it.
+  auto body = [](const char* operation, json::object output) {
+    return aws::encode(*aws::find_operation(*aws::find_service("batch"), operation), std::move(output), "id")
+        .body;
+  };
+  EXPECT_EQ(base::parse_json(body("DescribeJobs", {{"jobs", json::array{job}}}))
+                .at("jobs")
+                .at(0)
+                .at("ecsProperties"),
+            job.at("ecsProperties"));
+  EXPECT_EQ(base::parse_json(body("DescribeJobDefinitions", {{"jobDefinitions", json::array{shown}}}))
+                .at("jobDefinitions")
+                .at(0)
+                .at("ecsProperties"),
+            shown.at("ecsProperties"));
 }
 
 TEST(JobDefinition, AFargateTaskOfOneContainerHasThePlatformInTheTask) {
