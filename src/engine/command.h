@@ -61,6 +61,7 @@ struct AttemptFinished {
   bool started = false;
   bool host_lost = false;
   bool never_received = false;  // the host lives and has never heard of it: start it (again)
+  bool revoked = false;         // it had not begun when RevokeAttempt came
   std::optional<int> exit_code;
   std::string reason;
   TimeMs started_at = 0;
@@ -78,6 +79,7 @@ using Command = std::variant<ApiCommand, HostUp, AttemptStarted, AttemptFinished
 // Run this. The record of it is durable when the effect is performed.
 struct StartAttempt {
   uint64_t token = 0;
+  uint64_t after = 0;  // not before this attempt has ended; 0, or one that is not there: at once
   std::string job_id;
   int attempt = 1;
   std::string queue, environment_name;
@@ -87,6 +89,11 @@ struct StartAttempt {
   int64_t vcpus_milli = 0;
   int64_t memory_mib = 0;
   std::string log_group, log_stream;
+};
+
+// Forget this attempt unless it has begun.
+struct RevokeAttempt {
+  uint64_t token = 0;
 };
 
 struct StopAttempt {
@@ -99,7 +106,7 @@ struct AcknowledgeAttempt {
   uint64_t token = 0;
 };
 
-using Effect = std::variant<StartAttempt, StopAttempt, AcknowledgeAttempt>;
+using Effect = std::variant<StartAttempt, RevokeAttempt, StopAttempt, AcknowledgeAttempt>;
 
 // An AWS error: HTTP status, code, message.
 struct Refusal {

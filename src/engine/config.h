@@ -11,6 +11,8 @@ struct Config {
   std::string region = "us-east-1";
   std::string account = "123456789012";
   std::string id_seed;  // 16 bytes, see JobIds
+  // While attempts are no longer than this on average, the next job is sent before the last has ended.
+  int64_t short_attempt_ms = 50;
 
   // "arn:aws:batch:us-east-1:123456789012:" + `resource`.
   std::string arn(std::string_view resource) const {

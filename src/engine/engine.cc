@@ -147,8 +147,8 @@ void Engine::restore(std::unique_ptr<Job> restored) {
   job.queue->jobs[static_cast<size_t>(job.status)][job.seq] = &job;
   if (job.current) {
     attempts_[job.current->token] = &job;
-    ComputeEnvironment* environment = environment_of(*job.current);
-    take_room(job, environment);
+    job.placed = environment_of(*job.current);
+    if (job.current->after == 0) take_room(job, job.placed);
     job.current->timeout_ms = effective_job(job).timeout_s.value_or(0) * 1000;
     if (job.current->started_at > 0) watch_time(job);
   }
@@ -157,6 +157,17 @@ void Engine::restore(std::unique_ptr<Job> restored) {
 void Engine::restore_counters(JobSeq last_job, uint64_t last_token) {
   last_job_ = last_job;
   last_token_ = last_token;
+  for (const auto& [token, job] : attempts_) {
+    uint64_t& after = job->current->after;
+    if (after != 0 && attempts_.contains(after)) {
+      followers_[after] = job;
+    } else if (after != 0) {
+      after = 0;
+      take_room(*job, job->placed);
+    }
+  }
+  for (const auto& [token, job] : attempts_)
+    if (job->current->after == 0) count_lane(*job, 0);
 }
 
 std::vector<uint64_t> Engine::believed_attempts() const {

@@ -134,10 +134,20 @@ class Engine {
   void schedule(TimeMs now);
   bool fits_host(const Job& job) const;
   ComputeEnvironment* place(const Job& job) const;
-  void start(Job& job, ComputeEnvironment& environment, TimeMs now);
+  void start(Job& job, const Job* front);
   StartAttempt start_effect(const Job& job, const EffectiveJob& effective) const;
   void take_room(Job& job, ComputeEnvironment* environment);
   void give_room_back(Job& job);
+
+  // deck.cc
+  void learn_length(TimeMs length);
+  Job* follower_for(const Job& front) const;
+  bool put_on_deck(TimeMs now);
+  int deck_depth() const;
+  void revoke(const Job& job);
+  void count_lane(Job& job, int depth);
+  void leave_deck(Job& job);
+  void vacate(Job& job);
 
   Config config_;
   JobIds ids_;
@@ -153,7 +163,10 @@ class Engine {
   std::vector<JobQueue*> queues_by_priority_;
   std::unordered_map<JobSeq, std::unique_ptr<Job>> jobs_;  // live ones, and finished ones until forgotten
   std::unordered_map<uint64_t, Job*> attempts_;            // by token
-  std::set<std::pair<TimeMs, uint64_t>> deadlines_;        // of attempts with a timeout
+  std::set<std::pair<TimeMs, uint64_t>> deadlines_;        // of attempts with a timeout, and of those on deck
+  std::set<std::pair<int, uint64_t>> open_places_;         // attempts that nobody follows yet, by depth
+  std::unordered_map<uint64_t, Job*> followers_;           // on deck, by the token of the one in front
+  double mean_length_ms_ = 1000;                           // of the latest attempts
   Host host_;
   bool schedule_needed_ = false;
 

@@ -28,8 +28,11 @@ struct Attempt {
   std::string instance;   // the host, "i-…"
   TimeMs started_at = 0;  // 0: no process was ever there
   TimeMs stopped_at = 0;
-  TimeMs timeout_ms =
-      0;  // may run so long, 0: without limit; follows from the submission, so it is not stored
+  // May run so long, 0: without limit. Follows from the submission, so it is not stored.
+  TimeMs timeout_ms = 0;
+  uint64_t after = 0;     // on deck: begins when that attempt has ended, in its room
+  TimeMs deck_until = 0;  // not stored
+  int depth = 0;          // so many begin before it in its room; not stored
   std::optional<int> exit_code;
   std::string reason;         // the container's
   std::string status_reason;  // the attempt's

@@ -158,23 +158,30 @@ void Engine::attempt_started(const AttemptStarted& report) {
 
 void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   auto it = attempts_.find(report.token);
-  effects_.push_back(AcknowledgeAttempt{report.token});
-  if (it == attempts_.end()) return;  // reported twice, or an attempt of another time
-  Job& job = *it->second;
-  if (report.never_received && !job.terminated && !job.timed_out) {
-    effects_.back() = start_effect(job, effective_job(job));
+  bool known = it != attempts_.end();  // else reported twice, or an attempt of another time
+  if (known && report.never_received && !it->second->terminated && !it->second->timed_out) {
+    effects_.push_back(start_effect(*it->second, effective_job(*it->second)));
     return;
   }
+  effects_.emplace_back(std::in_place_type<AcknowledgeAttempt>, AcknowledgeAttempt{report.token});
+  if (!known) return;
+  Job& job = *it->second;
   attempts_.erase(it);
   deadlines_.erase({job.current->started_at + job.current->timeout_ms, report.token});
-  give_room_back(job);
+  vacate(job);
   schedule_needed_ = true;
+  if (report.revoked) {
+    job.current.reset();
+    if (job.terminated) return finish(job, JobStatus::kFailed, job.stop_reason, now);
+    return set_status(job, JobStatus::kRunnable);
+  }
 
   Attempt attempt = std::move(*job.current);
   job.current.reset();
   if (report.started_at > 0) attempt.started_at = report.started_at;
   attempt.stopped_at = report.stopped_at > 0 ? report.stopped_at : now;
   attempt.exit_code = report.exit_code;
+  if (report.exit_code) learn_length(attempt.stopped_at - attempt.started_at);
   attempt.reason = report.reason;
   // Its end was under way to us when its time ran out.
   if (attempt.stopped_at < attempt.started_at + attempt.timeout_ms) job.timed_out = false;
@@ -214,6 +221,10 @@ void Engine::tick(TimeMs now) {
     deadlines_.erase(deadlines_.begin());
     auto it = attempts_.find(token);
     if (it == attempts_.end() || it->second->timed_out || it->second->terminated) continue;
+    if (it->second->status == JobStatus::kStarting) {  // on deck
+      revoke(*it->second);
+      continue;
+    }
     it->second->timed_out = true;
     mark(*it->second);
     stop_attempt(*it->second);

@@ -22,6 +22,7 @@ void Engine::host_up(const HostUp& host, TimeMs) {
   host_.memory_mib = host.memory_mib;
   host_.gpus = host.gpus;
   schedule_needed_ = true;
+  for (const auto& [front, job] : followers_) revoke(*job);  // nobody watched the time
   // An engine that died after it wrote that a job must stop may not have told the host. Twice does no harm.
   for (const auto& [token, job] : attempts_)
     if (job->terminated || job->timed_out) stop_attempt(*job);
@@ -31,15 +32,19 @@ void Engine::host_up(const HostUp& host, TimeMs) {
 void Engine::schedule(TimeMs now) {
   schedule_needed_ = false;
   if (host_.instance.empty()) return;
-  for (JobQueue* queue : queues_by_priority_) {
-    auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
-    while (!waiting.empty()) {
-      Job& head = *waiting.begin()->second;
-      ComputeEnvironment* environment = place(head);
-      if (!environment) break;
-      start(head, *environment, now);
+  // Behind one that went on deck may stand one for which there is room.
+  do {
+    for (JobQueue* queue : queues_by_priority_) {
+      auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
+      while (!waiting.empty()) {
+        Job& head = *waiting.begin()->second;
+        ComputeEnvironment* environment = place(head);
+        if (!environment) break;
+        take_room(head, environment);
+        start(head, nullptr);
+      }
     }
-  }
+  } while (put_on_deck(now));
 }
 
 // A job that asks for more than the host has runs alone, so that a production definition can be tried on a
@@ -76,10 +81,16 @@ void Engine::give_room_back(Job& job) {
   --host_.attempts;
 }
 
-void Engine::start(Job& job, ComputeEnvironment& environment, TimeMs) {
-  take_room(job, &environment);
+// Starts an attempt in `job.placed`; with `front`, as soon as that one has ended.
+void Engine::start(Job& job, const Job* front) {
+  const ComputeEnvironment& environment = *job.placed;
   job.current = std::make_unique<Attempt>();
   job.current->token = ++last_token_;
+  if (front) {
+    job.current->after = front->current->token;
+    job.current->depth = front->current->depth + 1;
+  }
+  open_places_.insert({job.current->depth, job.current->token});
   job.current->instance = host_.instance;
   job.current->cluster = fmt::format("AWSBatch-{}-{}", environment.name,
                                      base::find_string(environment.body, "uuid").value_or(""));
@@ -95,6 +106,7 @@ void Engine::start(Job& job, ComputeEnvironment& environment, TimeMs) {
 StartAttempt Engine::start_effect(const Job& job, const EffectiveJob& effective) const {
   StartAttempt effect;
   effect.token = job.current->token;
+  effect.after = job.current->after;
   effect.job_id = ids_.to_uuid(job.seq);
   effect.attempt = static_cast<int>(job.attempts.size()) + 1;
   effect.queue = job.queue->name;

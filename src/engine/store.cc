@@ -41,6 +41,7 @@ constexpr char kJobColumns[] =
 // The names in a job's `state` are short because a million rows carry them.
 json::object encode(const Attempt& attempt) {
   json::object out{{"n", attempt.token}, {"e", attempt.cluster}, {"i", attempt.instance}};
+  if (attempt.after) out["d"] = attempt.after;
   if (attempt.started_at) out["b"] = attempt.started_at;
   if (attempt.stopped_at) out["s"] = attempt.stopped_at;
   if (attempt.exit_code) out["x"] = *attempt.exit_code;
@@ -54,6 +55,7 @@ Attempt decode_attempt(const json::object& in) {
   attempt.token = static_cast<uint64_t>(base::find_int(in, "n").value_or(0));
   attempt.cluster = base::find_string(in, "e").value_or("");
   attempt.instance = base::find_string(in, "i").value_or("");
+  attempt.after = static_cast<uint64_t>(base::find_int(in, "d").value_or(0));
   attempt.started_at = base::find_int(in, "b").value_or(0);
   attempt.stopped_at = base::find_int(in, "s").value_or(0);
   if (auto code = base::find_int(in, "x")) attempt.exit_code = static_cast<int>(*code);

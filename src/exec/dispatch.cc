@@ -26,12 +26,15 @@ void Dispatch::offer_host() {
 
 void Dispatch::perform(std::vector<engine::Effect> effects) {
   std::vector<AttemptSpec> starts;
-  std::vector<engine::StopAttempt> stops;  // after the starts: one may be among them
+  // After the starts: what is stopped or revoked may be among them.
+  std::vector<AttemptToken> revoked;
+  std::vector<engine::StopAttempt> stops;
   std::vector<AttemptToken> acknowledged;
   for (engine::Effect& effect : effects) {
     if (auto* start = std::get_if<engine::StartAttempt>(&effect)) {
       AttemptSpec spec;
       spec.token = start->token;
+      spec.after = start->after;
       spec.image = start->image;
       spec.command = std::move(start->command);
       // Our own first: what the job definition says wins, but for the AWS_BATCH_ variables, which the engine
@@ -46,6 +49,8 @@ void Dispatch::perform(std::vector<engine::Effect> effects) {
       spec.log_group = start->log_group;
       spec.log_stream = start->log_stream;
       starts.push_back(std::move(spec));
+    } else if (auto* revoke = std::get_if<engine::RevokeAttempt>(&effect)) {
+      revoked.push_back(revoke->token);
     } else if (auto* stop = std::get_if<engine::StopAttempt>(&effect)) {
       stops.push_back(*stop);
     } else if (auto* acknowledge = std::get_if<engine::AcknowledgeAttempt>(&effect)) {
@@ -53,6 +58,7 @@ void Dispatch::perform(std::vector<engine::Effect> effects) {
     }
   }
   if (!starts.empty()) executor_.start(std::move(starts));
+  for (AttemptToken token : revoked) executor_.revoke(token);
   for (const engine::StopAttempt& stop : stops) executor_.stop(stop.token, stop.grace_ms);
   if (!acknowledged.empty()) executor_.acknowledge(acknowledged);
 }
@@ -67,6 +73,7 @@ void Dispatch::attempt_finished(const AttemptOutcome& outcome) {
   report.started = outcome.started;
   report.host_lost = outcome.host_lost;
   report.never_received = outcome.never_received;
+  report.revoked = outcome.revoked;
   report.exit_code = outcome.exit_code;
   report.reason = outcome.reason;
   report.started_at = outcome.started_at;

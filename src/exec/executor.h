@@ -18,6 +18,7 @@ using AttemptToken = uint64_t;
 
 struct AttemptSpec {
   AttemptToken token = 0;
+  AttemptToken after = 0;  // not before this one has ended; 0, or one that is not there: at once
   std::string
       image;  // "millrace": this program as a plain process; anything else: see RunnerOptions::runtime
   std::vector<std::string> command;  // argv; command[0] is looked up in PATH of `environment`
@@ -35,7 +36,8 @@ struct AttemptOutcome {
   bool started = false;    // a process was there; false: `reason` says why not (CannotPullContainerError: …)
   bool host_lost = false;  // the runner died under it
   bool never_received =
-      false;  // adopt() only: the host lives and has never heard of it, so it may be started
+      false;             // adopt() only: the host lives and has never heard of it, so it may be started
+  bool revoked = false;  // it had not begun when revoke() came
   std::optional<int> exit_code;  // 128 + signal when a signal ended it
   bool out_of_memory = false;
   std::string reason;  // container reason as AWS has it, empty for an ordinary exit
@@ -76,6 +78,8 @@ class Executor {
   virtual void adopt(const std::vector<AttemptToken>& believed, ExecutorListener& listener) = 0;
   // The record of the attempt must be durable before. A second start of the same token is ignored.
   virtual void start(std::vector<AttemptSpec> attempts) = 0;
+  // Forgets an attempt that has not begun, and reports it as revoked; does nothing to one that has.
+  virtual void revoke(AttemptToken token) = 0;
   // SIGTERM to the process group, SIGKILL to everything of it after `grace_ms`. Unknown tokens are ignored.
   virtual void stop(AttemptToken token, int64_t grace_ms) = 0;
   // The outcome is durable at the engine: the executor may forget it.

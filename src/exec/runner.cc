@@ -76,6 +76,15 @@ class Runner::Impl {
     write_some();
   }
 
+  void revoke(AttemptToken token) {
+    std::lock_guard lock(mutex_);
+    {
+      FrameWriter frame(out_, FrameType::kRevoke);
+      frame.number(token);
+    }
+    write_some();
+  }
+
   void stop(AttemptToken token, int64_t grace_ms) {
     std::lock_guard lock(mutex_);
     {
@@ -296,6 +305,7 @@ void Runner::adopt(const std::vector<AttemptToken>& believed, ExecutorListener& 
   impl_->adopt(believed, listener);
 }
 void Runner::start(std::vector<AttemptSpec> attempts) { impl_->start(attempts); }
+void Runner::revoke(AttemptToken token) { impl_->revoke(token); }
 void Runner::stop(AttemptToken token, int64_t grace_ms) { impl_->stop(token, grace_ms); }
 void Runner::acknowledge(const std::vector<AttemptToken>& tokens) { impl_->acknowledge(tokens); }
 std::string Runner::limits_note() const { return impl_->limits_note(); }

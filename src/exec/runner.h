@@ -33,6 +33,7 @@ class Runner final : public Executor {
   std::string instance() const override;
   void adopt(const std::vector<AttemptToken>& believed, ExecutorListener& listener) override;
   void start(std::vector<AttemptSpec> attempts) override;
+  void revoke(AttemptToken token) override;
   void stop(AttemptToken token, int64_t grace_ms) override;
   void acknowledge(const std::vector<AttemptToken>& tokens) override;
 

@@ -78,7 +78,10 @@ class RunnerProcess {
   void handle(const Frame& frame);
   void adopt(FrameReader& frame);
   void enqueue(StartRequest request);
+  void revoke(AttemptToken token);
   void stop(AttemptToken token, int64_t grace_ms);
+  void drop_unstarted(Job& job, AttemptOutcome outcome);
+  void forget(AttemptToken token, AttemptToken front = 0);
   void send();
   // The jobs' side.
   void start_next();
@@ -113,10 +116,11 @@ class RunnerProcess {
   uint64_t next_serial_ = 1;
   int64_t now_ms_ = 0;
   std::deque<std::unique_ptr<Job>> to_start_;
+  std::unordered_map<AttemptToken, std::unique_ptr<Job>> on_deck_;  // by the attempt they wait for
   int64_t start_again_ms_ = -1;
   std::unordered_map<uint64_t, std::unique_ptr<Job>> jobs_;  // by serial
   std::unordered_map<pid_t, Job*> by_pid_;
-  std::unordered_map<AttemptToken, Job*> by_token_;  // also those in to_start_
+  std::unordered_map<AttemptToken, Job*> by_token_;  // also those in to_start_ and on_deck_
   std::unordered_set<Job*> timed_;                   // with a deadline; few
   std::vector<Job*> paused_;
   bool disk_full_said_ = false;
@@ -267,6 +271,8 @@ void RunnerProcess::handle(const Frame& frame) {
       return adopt(reader);
     case FrameType::kStart:
       return enqueue(read_start(frame.payload));
+    case FrameType::kRevoke:
+      return revoke(reader.number<AttemptToken>());
     case FrameType::kStop: {
       auto token = reader.number<AttemptToken>();
       return stop(token, reader.number<int64_t>());
@@ -327,8 +333,49 @@ void RunnerProcess::enqueue(StartRequest request) {
                            [&](const auto& outcome) { return outcome.first.token == token; });
   if (ended || by_token_.contains(token) || unacknowledged_.contains(token) || forgotten_.contains(token))
     return;
-  to_start_.push_back(std::make_unique<Job>(host_, next_serial_++, std::move(request)));
-  by_token_[token] = to_start_.back().get();
+  AttemptToken after = request.spec.after;
+  auto job = std::make_unique<Job>(host_, next_serial_++, std::move(request));
+  by_token_[token] = job.get();
+  if (by_token_.contains(after) && !on_deck_.contains(after)) {
+    on_deck_[after] = std::move(job);
+  } else {
+    to_start_.push_back(std::move(job));
+  }
+}
+
+// The attempt is over; who waited for that begins, or waits for `front`, which it waited for.
+void RunnerProcess::forget(AttemptToken token, AttemptToken front) {
+  by_token_.erase(token);
+  auto next = on_deck_.extract(token);
+  if (next.empty()) return;
+  if (front == 0) {
+    to_start_.push_back(std::move(next.mapped()));
+  } else {
+    on_deck_[front] = std::move(next.mapped());
+  }
+}
+
+void RunnerProcess::drop_unstarted(Job& job, AttemptOutcome outcome) {
+  AttemptToken token = job.token(), front = 0;
+  outcome.stopped_at = base::SystemClock().now_ms();
+  if (!job.dropped) report(outcome);
+  auto place = std::find_if(on_deck_.begin(), on_deck_.end(),
+                            [&](const auto& waiting) { return waiting.second.get() == &job; });
+  if (place != on_deck_.end()) {
+    front = place->first;
+    on_deck_.erase(place);
+  } else {
+    std::erase_if(to_start_, [&](const auto& waiting) { return waiting.get() == &job; });
+  }
+  forget(token, front);
+}
+
+void RunnerProcess::revoke(AttemptToken token) {
+  auto found = by_token_.find(token);
+  if (found == by_token_.end() || found->second->pid() >= 0) return;
+  AttemptOutcome outcome = found->second->outcome();
+  outcome.revoked = true;
+  drop_unstarted(*found->second, std::move(outcome));
 }
 
 void RunnerProcess::stop(AttemptToken token, int64_t grace_ms) {
@@ -338,12 +385,7 @@ void RunnerProcess::stop(AttemptToken token, int64_t grace_ms) {
   if (job.pid() < 0) {  // never started
     AttemptOutcome outcome = job.outcome();
     outcome.reason = "CannotStartContainerError: stopped before it was started";
-    outcome.stopped_at = base::SystemClock().now_ms();
-    bool dropped = job.dropped;
-    by_token_.erase(found);
-    std::erase_if(to_start_, [&](const auto& waiting) { return waiting.get() == &job; });
-    if (!dropped) report(outcome);
-    return;
+    return drop_unstarted(job, std::move(outcome));
   }
   if (job.exited()) return;
   if (grace_ms > 0) job.terminate();
@@ -475,7 +517,7 @@ void RunnerProcess::retire(Job& job) {
   job.finish(now_ms_);
   timed_.erase(&job);
   std::erase(paused_, &job);
-  by_token_.erase(job.token());
+  forget(job.token());
   if (!job.dropped) {
     if (job.last_line() > sink_->flushed())
       unflushed_.emplace_back(job.outcome(), job.last_line());

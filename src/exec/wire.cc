@@ -59,6 +59,7 @@ bool FrameQueue::next(Frame& frame) {
 void write_start(std::string& out, const AttemptSpec& spec, bool plain_process) {
   FrameWriter frame(out, FrameType::kStart);
   frame.number(spec.token);
+  frame.number(spec.after);
   frame.number(static_cast<uint8_t>(plain_process));
   frame.number(spec.vcpus);
   frame.number(spec.memory_mib);
@@ -80,6 +81,7 @@ StartRequest read_start(std::string_view payload) {
   StartRequest request;
   AttemptSpec& spec = request.spec;
   spec.token = frame.number<AttemptToken>();
+  spec.after = frame.number<AttemptToken>();
   request.plain_process = frame.number<uint8_t>() != 0;
   spec.vcpus = frame.number<double>();
   spec.memory_mib = frame.number<int64_t>();
@@ -99,7 +101,7 @@ void write_outcome(std::string& out, const AttemptOutcome& outcome) {
   FrameWriter frame(out, FrameType::kFinished);
   frame.number(outcome.token);
   frame.number(static_cast<uint8_t>(outcome.started | outcome.host_lost << 1 | outcome.out_of_memory << 2 |
-                                    outcome.exit_code.has_value() << 3));
+                                    outcome.exit_code.has_value() << 3 | outcome.revoked << 4));
   frame.number(static_cast<int32_t>(outcome.exit_code.value_or(0)));
   frame.text(outcome.reason);
   frame.number(outcome.started_at);
@@ -117,6 +119,7 @@ AttemptOutcome read_outcome(std::string_view payload) {
   outcome.started = flags & 1;
   outcome.host_lost = flags & 2;
   outcome.out_of_memory = flags & 4;
+  outcome.revoked = flags & 16;
   auto exit_code = frame.number<int32_t>();
   if (flags & 8) outcome.exit_code = exit_code;
   outcome.reason = frame.text();

@@ -11,7 +11,7 @@
 
 namespace millrace::exec {
 
-constexpr uint32_t kWireVersion = 1;
+constexpr uint32_t kWireVersion = 2;
 constexpr size_t kFrameBytesMax = 16 << 20;
 
 enum class FrameType : uint8_t {
@@ -25,6 +25,7 @@ enum class FrameType : uint8_t {
   kStarted,      // runner: token, started_at
   kFinished,     // runner: one outcome
   kAdopted,      // runner: all of the answer to kAdopt has been sent
+  kRevoke,       // engine: token
 };
 
 // Appends one frame to `out`; the length is filled in on destruction.

@@ -176,6 +176,36 @@ TEST_F(RunnerTest, EndsWithTheMainProcessAndTakesTheRestWithIt) {
   EXPECT_LT(outcome.stopped_at - outcome.started_at, 30'000);
 }
 
+TEST_F(RunnerTest, StartsTheNextWhenTheOneInFrontHasEnded) {
+  // Breaks when two attempts use one room at once, or the follower of one that is gone never begins.
+  std::string gate = path("gate"), trace = path("trace");
+  AttemptSpec first = shell(1, "echo begin >> " + trace + "; while [ ! -e " + gate +
+                                   " ]; do sleep 0.01; done; echo end >> " + trace);
+  AttemptSpec next = shell(2, "echo next >> " + trace);
+  next.after = 1;
+  AttemptSpec late = shell(3, "true");
+  late.after = 1;
+  AttemptSpec unneeded = shell(4, "echo unneeded >> " + trace);
+  unneeded.after = 2;
+  runner().start({first, next, unneeded});
+  runner().revoke(4);
+  AttemptOutcome revoked = reports_.outcome(4);
+  EXPECT_TRUE(revoked.revoked);
+  EXPECT_FALSE(revoked.started);
+  EXPECT_FALSE(reports_.has(2));
+  std::ofstream(gate) << "open";
+  EXPECT_EQ(reports_.outcome(2).exit_code, 0);
+  std::ifstream file(trace);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "begin\nend\nnext\n");
+  runner().start({late});
+  EXPECT_EQ(reports_.outcome(3).exit_code, 0);
+  runner().start({shell(5, "exec sleep 100")});
+  runner().revoke(5);  // it may have begun: then nothing happens
+  if (!reports_.has(5)) runner().stop(5, 0);
+  EXPECT_TRUE(reports_.outcome(5).revoked || reports_.outcome(5).exit_code == 137 ||
+              !reports_.outcome(5).started);
+}
+
 TEST_F(RunnerTest, StartsAnAttemptOnce) {
   // Breaks when a repeated start runs an attempt twice, while it runs, after it ended or after that was
   // acknowledged.

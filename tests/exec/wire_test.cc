@@ -9,9 +9,9 @@ namespace {
 
 TEST(Wire, CarriesAnAttemptAndItsOutcomeUnchanged) {
   // Breaks when a member is forgotten or two are swapped on one side.
-  AttemptSpec spec{7,    "img",   {"a", "", "c d"}, {{"N", "v=1"}, {"EMPTY", ""}}, "/w", 1.5,
-                   2048, "group", "stream"};
-  AttemptOutcome outcome{9, true, false, false, 137, true, "why", 11, 12, 13, 14, 15};
+  AttemptSpec spec{7,    6,   "img", {"a", "", "c d"}, {{"N", "v=1"}, {"EMPTY", ""}},
+                   "/w", 1.5, 2048,  "group",          "stream"};
+  AttemptOutcome outcome{9, true, false, false, true, 137, true, "why", 11, 12, 13, 14, 15};
   std::string bytes;
   write_start(bytes, spec, true);
   write_outcome(bytes, outcome);
@@ -24,6 +24,7 @@ TEST(Wire, CarriesAnAttemptAndItsOutcomeUnchanged) {
     StartRequest read = read_start(frame.payload);
     EXPECT_TRUE(read.plain_process);
     EXPECT_EQ(read.spec.token, 7u);
+    EXPECT_EQ(read.spec.after, 6u);
     EXPECT_EQ(read.spec.image, "img");
     EXPECT_EQ(read.spec.command, spec.command);
     EXPECT_EQ(read.spec.environment, spec.environment);
@@ -40,6 +41,7 @@ TEST(Wire, CarriesAnAttemptAndItsOutcomeUnchanged) {
   EXPECT_EQ(read.token, 9u);
   EXPECT_TRUE(read.started);
   EXPECT_FALSE(read.host_lost);
+  EXPECT_TRUE(read.revoked);
   EXPECT_EQ(read.exit_code, 137);
   EXPECT_TRUE(read.out_of_memory);
   EXPECT_EQ(read.reason, "why");
@@ -53,7 +55,7 @@ TEST(Wire, CarriesAnAttemptAndItsOutcomeUnchanged) {
 TEST(Wire, RefusesWhatIsCutShortOrTooLarge) {
   // Breaks when a damaged frame is read beyond its end.
   std::string bytes;
-  write_start(bytes, {7, "img", {"a"}, {{"N", "v"}}, "", 1, 0, "g", "s"}, false);
+  write_start(bytes, {7, 6, "img", {"a"}, {{"N", "v"}}, "", 1, 0, "g", "s"}, false);
   std::string_view payload = std::string_view(bytes).substr(5);
   for (size_t size = 0; size < payload.size(); ++size)
     EXPECT_THROW(read_start(payload.substr(0, size)), base::CorruptError) << size;

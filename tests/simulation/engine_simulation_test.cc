@@ -37,6 +37,8 @@ void live(uint64_t seed, EngineWorld::Counts& total) {
   total.failed_commits += counts.failed_commits;
   total.host_deaths += counts.host_deaths;
   total.resent += counts.resent;
+  total.on_deck += counts.on_deck;
+  total.revoked += counts.revoked;
 }
 
 class EngineSimulation : public ::testing::TestWithParam<uint64_t> {};
@@ -60,6 +62,8 @@ TEST_P(EngineSimulation, KeepsItsPromisesWhateverHappens) {
   EXPECT_GT(total.failed_commits, 8);
   EXPECT_GT(total.host_deaths, 20);
   EXPECT_GT(total.resent, 1);
+  EXPECT_GT(total.on_deck, 50);
+  EXPECT_GT(total.revoked, 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EngineSimulation, ::testing::Range<uint64_t>(0, 6));

@@ -28,6 +28,7 @@ constexpr int64_t kHostVcpus = 6, kHostMib = 2048;
 EngineWorld::EngineWorld(uint64_t seed, std::string folder)
     : random_(seed), folder_(std::move(folder)), host_(random_, kHostVcpus, kHostMib) {
   config_ = Harness::config();
+  if (random_.percent(50)) config_.short_attempt_ms = 1'000'000;  // all attempts count as short
   store_ = std::make_unique<Store>(folder_ + "/state-0.db");
   config_.id_seed = store_->id_seed();
 }

@@ -36,6 +36,7 @@ class EngineWorld {
   struct Counts {
     int submitted = 0, succeeded = 0, failed = 0, retried = 0, timed_out = 0, terminated = 0;
     int crashes = 0, failed_commits = 0, host_deaths = 0, resent = 0;
+    int on_deck = 0, revoked = 0;
   };
   const Counts& counts() const { return counts_; }
 

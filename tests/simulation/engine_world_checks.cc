@@ -20,7 +20,9 @@ void EngineWorld::check_effect(const engine::Effect& effect) {
     hold(known->second == whose, "token {} was used for job {} and for job {}", start->token,
          known->second.first, start->job_id);
     if (!fresh) ++counts_.resent;
+    if (start->after != 0) ++counts_.on_deck;
   }
+  if (std::holds_alternative<engine::RevokeAttempt>(effect)) ++counts_.revoked;
 }
 
 void EngineWorld::check_jobs() {
@@ -130,6 +132,7 @@ void EngineWorld::check_room() {
     if (JobQueue* queue = engine_->queue(number))
       for (JobStatus status : {JobStatus::kStarting, JobStatus::kRunning})
         for (const auto& [seq, job] : queue->jobs[static_cast<size_t>(status)]) {
+          if (job->current->after != 0) continue;  // on deck: it has no room of its own
           used_milli += job->vcpus_milli;
           used_mib += job->memory_mib;
           ++attempts;
@@ -155,6 +158,7 @@ void EngineWorld::check_nothing_waits_for_nothing() {
     if (JobQueue* queue = engine_->queue(number)) {
       for (JobStatus status : {JobStatus::kStarting, JobStatus::kRunning})
         for (const auto& [seq, job] : queue->jobs[static_cast<size_t>(status)]) {
+          if (job->current->after != 0) continue;  // on deck: it has no room of its own
           used_milli += job->vcpus_milli;
           used_mib += job->memory_mib;
           ++attempts;

@@ -69,7 +69,18 @@ void SimulatedHost::report(engine::Command command) {
 void SimulatedHost::receive(const engine::Effect& effect) {
   if (const auto* start = std::get_if<engine::StartAttempt>(&effect)) {
     if (!seen_.insert(start->token).second) return;
-    processes_[start->token] = {start->job_id, start->attempt};
+    processes_[start->token] = {start->job_id, start->attempt, start->after};
+  } else if (const auto* revoke = std::get_if<engine::RevokeAttempt>(&effect)) {
+    auto process = processes_.find(revoke->token);
+    if (process == processes_.end() || process->second.running) return;
+    close_gap(revoke->token, process->second.after);
+    processes_.erase(process);
+    AttemptFinished outcome;
+    outcome.token = revoke->token;
+    outcome.revoked = true;
+    outcome.stopped_at = now_;
+    unacknowledged_[revoke->token] = outcome;
+    report(outcome);
   } else if (const auto* stop = std::get_if<engine::StopAttempt>(&effect)) {
     auto process = processes_.find(stop->token);
     if (process == processes_.end()) return;
@@ -82,6 +93,12 @@ void SimulatedHost::receive(const engine::Effect& effect) {
     unacknowledged_.erase(acknowledge->token);
     lost_.erase(acknowledge->token);
   }
+}
+
+// Who waited for `token` waits for the one that it waited for.
+void SimulatedHost::close_gap(uint64_t token, uint64_t front) {
+  for (auto& [other, process] : processes_)
+    if (process.after == token) process.after = front;
 }
 
 void SimulatedHost::begin(uint64_t token, Process& process, TimeMs now) {
@@ -98,6 +115,7 @@ void SimulatedHost::begin(uint64_t token, Process& process, TimeMs now) {
 
 void SimulatedHost::end(uint64_t token, TimeMs now) {
   Process process = processes_.at(token);
+  if (!process.running) close_gap(token, process.after);
   processes_.erase(token);
   AttemptFinished outcome;
   outcome.token = token;
@@ -134,6 +152,8 @@ void SimulatedHost::step(TimeMs now) {
   std::advance(chosen, static_cast<std::ptrdiff_t>(random_.below(processes_.size())));
   if (chosen->second.running) {
     if (random_.percent(30)) end(chosen->first, now);
+  } else if (!may_begin(chosen->second)) {
+    return;
   } else if (random_.percent(8)) {
     end(chosen->first, now);
   } else {

@@ -43,6 +43,7 @@ class SimulatedHost {
   struct Process {
     std::string job_id;
     int attempt = 0;
+    uint64_t after = 0;  // begins when that one has ended
     bool running = false;
     TimeMs started_at = 0;
     TimeMs kill_at = 0;  // told to stop; 0: not
@@ -55,6 +56,8 @@ class SimulatedHost {
 
  private:
   void receive(const engine::Effect& effect);
+  bool may_begin(const Process& process) const { return !processes_.contains(process.after); }
+  void close_gap(uint64_t token, uint64_t front);
   void begin(uint64_t token, Process& process, TimeMs now);
   void end(uint64_t token, TimeMs now);
   void report(engine::Command command);
