@@ -30,6 +30,8 @@ class CredentialsProvider {
   virtual ~CredentialsProvider() = default;
   // Throws DeniedError when there are none, TransientError when their source could not be asked.
   virtual Credentials get() = 0;
+  // A service says that these, which get() gave, are good no longer: the next get() asks for new ones.
+  virtual void invalidate(const Credentials& /*refused*/) {}
 };
 
 // Always the same ones.
@@ -56,6 +58,7 @@ class CredentialsChain final : public CredentialsProvider {
  public:
   CredentialsChain(std::vector<CredentialsSource> sources, const base::Clock& clock);
   Credentials get() override;
+  void invalidate(const Credentials& refused) override;
 
  private:
   std::optional<Credentials> load();
@@ -71,9 +74,9 @@ class CredentialsChain final : public CredentialsProvider {
 using Environment = std::function<std::optional<std::string>(const char* name)>;
 Environment process_environment();
 
-// The sources that exist so far, in botocore's order: environment (skipped when `profile` is given, as with
-// the CLI's
-// --profile), shared credentials file, config file, container endpoint. `clock` must outlive the provider.
+// The AWS SDKs' sources in botocore's order: environment (skipped when `profile` is given, as with the CLI's
+// --profile), the profile's role, web identity, shared credentials file, the profile's process, config file,
+// container endpoint, instance metadata. `clock` must outlive the provider.
 std::unique_ptr<CredentialsProvider> default_credentials(const Environment& environment,
                                                          const base::Clock& clock,
                                                          std::shared_ptr<http::Client> client,

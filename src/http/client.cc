@@ -34,10 +34,20 @@ struct Transfer {
   ClientResponse response;
   std::exception_ptr thrown;  // by one of the request's own functions
   bool broken_off = false;    // on_body returned false
+  bool head_told = false;
   std::unique_ptr<curl_slist, FreeList> headers;
   Easy easy;
   char error[CURL_ERROR_SIZE] = "";
 };
+
+// Once, for a final answer of success; whatever it throws ends the transfer.
+void tell_head(Transfer& transfer) {
+  if (transfer.head_told || !transfer.request.on_head) return;
+  transfer.head_told = true;
+  long status = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status / 100 == 2) transfer.request.on_head(static_cast<int>(status), transfer.response.headers);
+}
 
 size_t on_header(char* data, size_t, size_t size, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
@@ -58,6 +68,7 @@ size_t on_data(char* data, size_t, size_t size, void* user) {
   long status = 0;
   curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
   try {
+    tell_head(transfer);
     if (transfer.request.on_body && status / 100 == 2) {
       if (transfer.request.on_body({data, size})) return size;
       transfer.broken_off = true;
@@ -135,11 +146,13 @@ void set_up(Transfer& transfer) {
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  if (request.upload_size >= static_cast<uint64_t>(kReceiveBufferBytes))
+    set(CURLOPT_UPLOAD_BUFFERSIZE, kReceiveBufferBytes);
   // Debian presets a CApath, with which curl 7.88 parses all CAs anew for each connection (25 ms).
   set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
   if (!request.ca_file.empty()) set(CURLOPT_CAINFO, request.ca_file.c_str());
   if (!request.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
-  if (!request.unix_socket.empty() || is_loopback(request.url)) set(CURLOPT_PROXY, "");
+  if (request.direct || !request.unix_socket.empty() || is_loopback(request.url)) set(CURLOPT_PROXY, "");
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
   set(CURLOPT_LOW_SPEED_LIMIT, 1L);
   set(CURLOPT_LOW_SPEED_TIME, whole_seconds(request.stall_timeout));
@@ -271,6 +284,13 @@ class Client::Impl {
       long status = 0;
       curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
       transfer->response.status = static_cast<int>(status);
+      if (code == CURLE_OK) {
+        try {
+          tell_head(*transfer);  // there was no body
+        } catch (...) {
+          transfer->thrown = std::current_exception();
+        }
+      }
       std::exception_ptr error = transfer->thrown;
       if (!error && code != CURLE_OK && !transfer->broken_off) {
         const char* why = transfer->error[0] ? transfer->error : curl_easy_strerror(code);

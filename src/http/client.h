@@ -21,6 +21,8 @@ struct ClientRequest {
   std::function<size_t(char* out, size_t size)> upload;
   uint64_t upload_size = 0;
   std::function<void()> rewind;  // without it an upload is not repeated on a fresh connection
+  // Told the head of a 2xx answer before its body; may throw to break the transfer off.
+  std::function<void(int status, const Headers& headers)> on_head;
   // When set, a body of a 2xx answer goes here piece by piece instead of into ClientResponse::body; return
   // false to break the transfer off.
   std::function<bool(std::string_view bytes)> on_body;
@@ -28,6 +30,7 @@ struct ClientRequest {
   std::chrono::milliseconds stall_timeout{60'000};  // no byte in either direction for that long
   std::string ca_file;                              // instead of the system's CAs
   std::string unix_socket;                          // connect here instead
+  bool direct = false;                              // no proxy, whatever the environment says
 };
 
 struct ClientResponse {

@@ -1,10 +1,12 @@
-// An S3 bucket over the network: what jobs read from and upload to.
+// An S3 bucket over the network: what jobs read from, upload to and copy between.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +15,8 @@
 #include "aws/credentials.h"
 #include "base/time.h"
 #include "http/client.h"
+#include "objects/checksum.h"
+#include "objects/s3_traffic.h"
 #include "objects/store.h"
 
 namespace millrace::objects {
@@ -23,66 +27,147 @@ struct S3ClientOptions {
   std::string region = "us-east-1";
   std::shared_ptr<aws::CredentialsProvider> credentials;
   std::shared_ptr<http::Client> client;
+  std::shared_ptr<S3Traffic> traffic = {};  // shared with other clients of the job; none: one of its own
   int attempts_max = 5;
   std::chrono::milliseconds retry_pause{500};  // times 2^n, at most 20 s, times a random share of one
-  uint64_t part_bytes = 8ull * 1024 * 1024;    // of multipart uploads; grown for files above 10,000 parts
-  std::string ca_file;                         // instead of the system's CAs
+  uint64_t part_bytes = 8ull * 1024 * 1024;    // of uploads and downloads; grown for files above 10,000 parts
+  uint64_t copy_part_bytes = 128ull * 1024 * 1024;
+  uint64_t copy_single_bytes_max = 1ull << 30;  // copied by one request; at most 5 GiB
+  unsigned parallel = 4;                        // parts of one object in flight
+  std::string ca_file;                          // instead of the system's CAs
 };
 
-// Thread-safe. Answers of 429 and 5xx, resets and time-outs are tried again with full jitter; then
-// TransientError. Other errors: NotFoundError (404), DeniedError (401, 403), ConflictError (409, 412), else
-// InternalError; code() is S3's.
+// An object with all that is stored beside its bytes.
+struct ObjectDetails {
+  ObjectInfo info;
+  // content-type, cache-control, content-disposition, content-encoding, content-language, expires,
+  // x-amz-website-redirect-location, x-amz-storage-class, x-amz-meta-*: as they would be sent to store it.
+  http::Headers headers;
+  std::string version_id;            // empty in a bucket that never kept versions
+  std::optional<Checksum> checksum;  // of the whole object or of its parts
+  size_t tag_count = 0;
+};
+
+struct UploadOptions {
+  http::Headers headers;  // Content-Type, x-amz-meta-*, x-amz-tagging, x-amz-storage-class, …
+  // Conditions on what is there: an ETag without quotes; or nothing at all. ConflictError when they fail.
+  std::string if_match;
+  bool if_none_match = false;
+  // Bytes sent since the last call; one call at a time, from any thread; may throw to stop.
+  std::function<void(uint64_t bytes)> progress;
+  // Files in parts: told the upload id when the upload begins, so that another run can pass it as `resume`;
+  // with it set a failed upload is kept, else it is aborted.
+  std::function<void(const std::string& upload_id)> begun;
+  std::string resume;  // parts that are there and whose bytes are the file's are not sent again
+};
+
+struct CopyOptions {
+  bool tags = true;       // on copies in parts, where S3 does not do it
+  http::Headers headers;  // replace those of the source when `replace_headers`; x-amz-storage-class and
+  bool replace_headers = false;  // x-amz-server-side-encryption* count in any case
+  std::function<void(uint64_t bytes)> progress;
+};
+
+struct DownloadResult {
+  ObjectInfo info;
+  bool verified = false;  // against a checksum or MD5 that the server keeps
+};
+
+struct RemoveFailure {
+  std::string key, code, message;
+};
+
+// Thread-safe. Answers of 429 and 5xx, resets and time-outs are tried again with full jitter, as long as the
+// quota lasts; then TransientError. Other errors: NotFoundError (404), DeniedError (401, 403), ConflictError
+// (409, 412), CorruptError (bytes that do not match their checksum), else InternalError; code() is S3's.
 class S3Client final : public ObjectReader {
  public:
   explicit S3Client(S3ClientOptions options);
   ~S3Client() override;
 
+  // ---- reading ----
   void list(std::string_view prefix, const std::function<bool(const ObjectInfo&)>& visit) override;
+  // From behind `start_after`; keys with `delimiter` behind the prefix come as common prefixes, once each.
+  void list(std::string_view prefix, std::string_view delimiter, std::string_view start_after,
+            const std::function<bool(const ObjectInfo&)>& visit,
+            const std::function<bool(const std::string&)>& visit_common_prefix);
   ObjectInfo head(std::string_view key) override;
+  ObjectDetails details(std::string_view key);
   size_t read(std::string_view key, uint64_t offset, char* out, size_t length,
               std::string_view etag) override;
+  // The whole object in order, in constant memory; goes on where a connection broke, if the object is still
+  // the same. Checked at its end: CorruptError after the last byte was given out.
+  DownloadResult get(std::string_view key, const std::function<void(std::string_view)>& sink);
+  // Into a file that appears under its name when it is complete: parts in parallel, constant memory. With
+  // `etag` the object must still have it (ConflictError).
+  DownloadResult get_file(std::string_view key, const std::string& path, std::string_view etag = {},
+                          const std::function<void(uint64_t bytes)>& progress = {});
   std::string url() const override;
+  http::Headers::Field tags_header(std::string_view key);  // {"x-amz-tagging", "a=1&b=2"}, empty value: none
 
+  // ---- buckets ----
   // False when the bucket is not there. Throws DeniedError when that may not be asked.
   bool bucket_exists();
   // Fine when it is ours already.
   void create_bucket();
+  void delete_bucket();
 
+  // ---- writing; every result is the ETag without quotes ----
   using Metadata = std::vector<std::pair<std::string, std::string>>;  // names without "x-amz-meta-"
-  // Stores `body` and returns the ETag without quotes. Verified by the server (SHA-256 and CRC-32).
+  // Verified by the server (SHA-256 and CRC-32).
   std::string put(std::string_view key, std::string_view body, std::string_view content_type = {},
                   const Metadata& metadata = {});
-  // Stores a file, in parts when it is larger than two of them. `progress` is told of bytes sent and may
-  // throw to stop; an upload that fails is aborted.
+  std::string put(std::string_view key, std::string_view body, const UploadOptions& options);
+  // Stores a file in constant memory, in parts and in parallel when it is larger than two of them.
   std::string put_file(std::string_view key, const std::string& path, std::string_view content_type = {},
                        const std::function<void(uint64_t bytes)>& progress = {});
+  std::string put_file(std::string_view key, const std::string& path, const UploadOptions& options);
+  // Copies inside the server from `source_bucket`, if the object still has its ETag (else ConflictError): in
+  // one request, or in parts with headers and tags taken along.
+  std::string copy_from(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                        const CopyOptions& options = {});
+  void put_tags(std::string_view key, const std::string& tags);  // "a=1&b=2", percent-encoded; empty: none
 
   // Fine when there is no such object.
   void remove(std::string_view key);
+  // 1000 keys a request. Returns those that are still there, with the reason.
+  std::vector<RemoveFailure> remove_all(const std::vector<std::string>& keys);
 
-  uint64_t requests() const { return requests_.load(); }
+  uint64_t requests() const { return options_.traffic->requests.load(); }
+  const S3Traffic& traffic() const { return *options_.traffic; }
+  const S3ClientOptions& options() const { return options_; }
 
  private:
   struct Call;
-  http::ClientResponse send(const Call& call);
+  http::ClientResponse send(Call& call);
+  http::ClientResponse send(Call&& call) { return send(call); }
   std::string url_of(std::string_view key, std::string_view query) const;
   std::string region() const;
-  bool adopt_region(const http::ClientResponse& response);
-  std::string put_parts(std::string_view key, int file, uint64_t size, std::string_view content_type,
-                        const std::function<void(uint64_t)>& progress);
-  std::string complete(std::string_view key, const std::string& upload, const std::vector<std::string>& etags,
-                       const std::string& expected_etag);
+  bool adopt_region(const http::ClientResponse& response, const std::string& told_in_body);
+
+  struct Upload;  // one in parts
+  std::string put_single(std::string_view key, int file, uint64_t size, const UploadOptions& options);
+  std::string put_parts(std::string_view key, int file, uint64_t size, const UploadOptions& options);
+  void find_parts(Upload& upload, int file);
+  std::string create_upload(std::string_view key, const http::Headers& headers);
+  void abort_upload(std::string_view key, const std::string& upload_id);
+  std::string complete(std::string_view key, const std::string& upload_id,
+                       const std::vector<std::string>& etags, const UploadOptions& options);
+  std::string copy_parts(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                         const CopyOptions& options);
+  void download_parts(std::string_view key, int file, const ObjectDetails& object, DownloadResult& result,
+                      const std::function<void(uint64_t)>& progress);
 
   S3ClientOptions options_;
   bool path_style_;
   mutable std::mutex mutex_;
   std::string region_;
   std::atomic<base::TimeMs> clock_offset_{0};
-  std::atomic<uint64_t> requests_{0};
 };
 
-// Endpoint (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL), region (AWS_REGION, AWS_DEFAULT_REGION) and credentials
-// from the environment and AWS's files. Sends nothing.
+// Endpoint (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL), region (AWS_REGION, AWS_DEFAULT_REGION), both also from
+// the profile, CAs (AWS_CA_BUNDLE) and credentials from the environment and AWS's files. Sends nothing.
+S3ClientOptions s3_options_from_environment(const std::string& bucket, const std::string& profile = "");
 std::unique_ptr<S3Client> open_s3(const std::string& bucket);
 
 }  // namespace millrace::objects

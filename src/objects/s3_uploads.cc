@@ -1,0 +1,344 @@
+// Writing objects with the S3 client: one request, in parts, and copies inside the server.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/strings.h"
+#include "base/unique_fd.h"
+#include "base/url.h"
+#include "objects/s3_client_call.h"
+#include "objects/s3_xml.h"
+
+namespace millrace::objects {
+namespace {
+
+using http::ClientResponse;
+
+constexpr uint64_t kPartsMax = 10'000;
+constexpr uint64_t kPartBytesMin = 5 * 1024 * 1024;
+constexpr size_t kHashBytes = 256 * 1024;  // read at a time
+
+struct Hashes {
+  std::string sha256, crc32;  // hex; raw
+};
+
+// Read once to be hashed and once more to be sent: the second time from the page cache, and nothing has to be
+// held in memory between.
+Hashes hash_file(int file, uint64_t offset, uint64_t length) {
+  base::Digest sha256(base::Digest::Algorithm::kSha256);
+  ChecksumDigest crc32(ChecksumAlgorithm::kCrc32);
+  std::string buffer(static_cast<size_t>(std::min<uint64_t>(length, kHashBytes)), '\0');
+  while (length > 0) {
+    auto size = static_cast<size_t>(std::min<uint64_t>(length, buffer.size()));
+    read_exactly(file, offset, buffer.data(), size);
+    sha256.update({buffer.data(), size});
+    crc32.update({buffer.data(), size});
+    offset += size;
+    length -= size;
+  }
+  return {base::hex(sha256.finish()), crc32.finish()};
+}
+
+std::string md5_of_file(int file, uint64_t offset, uint64_t length) {
+  base::Digest md5(base::Digest::Algorithm::kMd5);
+  std::string buffer(static_cast<size_t>(std::min<uint64_t>(length, kHashBytes)), '\0');
+  while (length > 0) {
+    auto size = static_cast<size_t>(std::min<uint64_t>(length, buffer.size()));
+    read_exactly(file, offset, buffer.data(), size);
+    md5.update({buffer.data(), size});
+    offset += size;
+    length -= size;
+  }
+  return base::hex(md5.finish());
+}
+
+void add_conditions(http::Headers& headers, const UploadOptions& options) {
+  if (options.if_none_match) headers.add("If-None-Match", "*");
+  if (!options.if_match.empty()) headers.add("If-Match", '"' + options.if_match + '"');
+}
+
+std::string copy_source(const std::string& bucket, const std::string& key) {
+  return base::percent_encode(bucket) + "/" + base::percent_encode(key, true);
+}
+
+// What belongs to a copy and not to its source.
+bool is_of_target(const std::string& name) {
+  std::string lower = base::to_lower(name);
+  return lower == "x-amz-storage-class" || lower.starts_with("x-amz-server-side-encryption");
+}
+
+}  // namespace
+
+struct S3Client::Upload {
+  std::string_view key;
+  std::string id;
+  uint64_t size = 0, part_bytes = 0;
+  std::vector<std::string> etags;  // of the parts; empty: not there yet
+
+  uint64_t offset(size_t i) const { return i * part_bytes; }
+  uint64_t length(size_t i) const { return std::min(part_bytes, size - offset(i)); }
+  std::string part_query(size_t i) const {
+    return "partNumber=" + std::to_string(i + 1) + "&uploadId=" + base::percent_encode(id);
+  }
+};
+
+std::string S3Client::put(std::string_view key, std::string_view body, std::string_view content_type,
+                          const Metadata& metadata) {
+  UploadOptions options;
+  if (!content_type.empty()) options.headers.add("Content-Type", std::string(content_type));
+  for (const auto& [name, value] : metadata) options.headers.add("x-amz-meta-" + name, value);
+  return put(key, body, options);
+}
+
+std::string S3Client::put(std::string_view key, std::string_view body, const UploadOptions& options) {
+  Call call;
+  call.method = "PUT";
+  call.key = key;
+  call.body = body;
+  call.headers = options.headers;
+  add_conditions(call.headers, options);
+  call.headers.add("x-amz-checksum-crc32", base::base64(checksum_of(ChecksumAlgorithm::kCrc32, body)));
+  std::string etag = without_etag_quotes(send(call).headers.get("etag"));
+  if (options.progress) options.progress(body.size());
+  return etag;
+}
+
+std::string S3Client::put_file(std::string_view key, const std::string& path, std::string_view content_type,
+                               const std::function<void(uint64_t bytes)>& progress) {
+  UploadOptions options;
+  if (!content_type.empty()) options.headers.add("Content-Type", std::string(content_type));
+  options.progress = progress;
+  return put_file(key, path, options);
+}
+
+std::string S3Client::put_file(std::string_view key, const std::string& path, const UploadOptions& options) {
+  base::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    std::string text = base::system_message("open " + path, errno);
+    if (errno == ENOENT) throw base::NotFoundError(text);
+    throw base::DeniedError(text);
+  }
+  struct stat st;
+  if (fstat(file.get(), &st) != 0) throw base::InternalError(base::system_message("stat " + path, errno));
+  if (!S_ISREG(st.st_mode)) throw base::UsageError(path + " is not a file");
+  auto size = static_cast<uint64_t>(st.st_size);
+  if (size > 2 * options_.part_bytes) return put_parts(key, file.get(), size, options);
+  return put_single(key, file.get(), size, options);
+}
+
+std::string S3Client::put_single(std::string_view key, int file, uint64_t size,
+                                 const UploadOptions& options) {
+  constexpr uint64_t kInMemoryMax = 64 * 1024;
+  if (size <= kInMemoryMax) {
+    std::string body(size, '\0');
+    read_exactly(file, 0, body.data(), body.size());
+    return put(key, body, options);
+  }
+  Hashes hashes = hash_file(file, 0, size);
+  Call call;
+  call.method = "PUT";
+  call.key = key;
+  call.headers = options.headers;
+  add_conditions(call.headers, options);
+  call.headers.add("x-amz-checksum-crc32", base::base64(hashes.crc32));
+  call.file = file;
+  call.upload_size = size;
+  call.payload_sha256 = hashes.sha256;
+  std::string etag = without_etag_quotes(send(call).headers.get("etag"));
+  if (options.progress) options.progress(size);
+  return etag;
+}
+
+std::string S3Client::create_upload(std::string_view key, const http::Headers& headers) {
+  Call create;
+  create.method = "POST";
+  create.key = key;
+  create.query = "uploads=";
+  create.headers = headers;
+  std::string id = child_of_root(send(create).body, "UploadId");
+  if (id.empty()) throw base::CorruptError("upload " + url() + "/" + std::string(key) + ": no upload id");
+  return id;
+}
+
+void S3Client::abort_upload(std::string_view key, const std::string& upload_id) {
+  try {
+    Call abort;
+    abort.method = "DELETE";
+    abort.key = key;
+    abort.query = "uploadId=" + base::percent_encode(upload_id);
+    abort.accepted = {404};
+    send(abort);
+  } catch (const base::Error&) {
+    // What went wrong first is what the caller must hear.
+  }
+}
+
+// What an earlier run has sent already, if it is what the file holds now.
+void S3Client::find_parts(Upload& upload, int file) {
+  std::string after;
+  for (;;) {
+    Call call;
+    call.method = "GET";
+    call.key = upload.key;
+    if (!after.empty()) call.query = "part-number-marker=" + after + "&";
+    call.query += "uploadId=" + base::percent_encode(upload.id);
+    PartsPage page = parts_page(send(call).body);
+    for (const ListedPart& part : page.parts) {
+      auto i = static_cast<size_t>(part.number - 1);
+      if (part.number < 1 || i >= upload.etags.size() || part.size != upload.length(i)) continue;
+      bool same = part.crc32.empty()
+                      ? md5_of_file(file, upload.offset(i), upload.length(i)) == part.etag
+                      : base::base64(hash_file(file, upload.offset(i), upload.length(i)).crc32) == part.crc32;
+      if (same) upload.etags[i] = part.etag;
+    }
+    if (!page.truncated || page.next.empty() || page.next == after) return;
+    after = page.next;
+  }
+}
+
+std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, const UploadOptions& options) {
+  Upload upload;
+  upload.key = key;
+  upload.size = size;
+  upload.part_bytes = std::max(options_.part_bytes, (size + kPartsMax - 1) / kPartsMax);
+  upload.etags.resize(static_cast<size_t>((size + upload.part_bytes - 1) / upload.part_bytes));
+  if (!options.resume.empty()) {
+    upload.id = options.resume;
+    find_parts(upload, file);
+  } else {
+    http::Headers headers = options.headers;
+    headers.add("x-amz-checksum-algorithm", "CRC32");
+    upload.id = create_upload(key, headers);
+    if (options.begun) options.begun(upload.id);
+  }
+  std::mutex mutex;
+  auto advanced = [&](uint64_t bytes) {
+    std::lock_guard lock(mutex);
+    if (options.progress) options.progress(bytes);
+  };
+  try {
+    in_parallel(upload.etags.size(), options_.parallel, [&](size_t i) {
+      if (upload.etags[i].empty()) {
+        Hashes hashes = hash_file(file, upload.offset(i), upload.length(i));
+        Call part;
+        part.method = "PUT";
+        part.key = key;
+        part.query = upload.part_query(i);
+        part.file = file;
+        part.offset = upload.offset(i);
+        part.upload_size = upload.length(i);
+        part.payload_sha256 = hashes.sha256;
+        part.headers.add("x-amz-checksum-crc32", base::base64(hashes.crc32));
+        upload.etags[i] = without_etag_quotes(send(part).headers.get("etag"));
+      }
+      advanced(upload.length(i));
+    });
+    return complete(key, upload.id, upload.etags, options);
+  } catch (...) {
+    std::exception_ptr reason = std::current_exception();
+    if (!options.begun && options.resume.empty()) abort_upload(key, upload.id);
+    std::rethrow_exception(reason);
+  }
+}
+
+std::string S3Client::complete(std::string_view key, const std::string& upload_id,
+                               const std::vector<std::string>& etags, const UploadOptions& options) {
+  std::string body = complete_document(etags);
+  Call call;
+  call.method = "POST";
+  call.key = key;
+  call.query = "uploadId=" + base::percent_encode(upload_id);
+  call.headers.add("Content-Type", "application/xml");
+  add_conditions(call.headers, options);
+  call.body = body;
+  call.error_in_success = true;
+  try {
+    return without_etag_quotes(child_of_root(send(call).body, "ETag"));
+  } catch (const base::NotFoundError& error) {
+    if (error.code() != "NoSuchUpload") throw;
+    // The answer to an earlier attempt may have been lost on its way: then the object is there.
+    std::string md5s;
+    for (const std::string& etag : etags) md5s += base::unhex(etag).value_or("");
+    ObjectInfo info = head(key);
+    if (info.etag != base::md5_hex(md5s) + "-" + std::to_string(etags.size())) throw;
+    return info.etag;
+  }
+}
+
+std::string S3Client::copy_from(const std::string& source_bucket, const ObjectInfo& source,
+                                std::string_view key, const CopyOptions& options) {
+  if (source.size > options_.copy_single_bytes_max) return copy_parts(source_bucket, source, key, options);
+  Call call;
+  call.method = "PUT";
+  call.key = key;
+  call.headers.add("x-amz-copy-source", copy_source(source_bucket, source.key));
+  if (!source.etag.empty()) call.headers.add("x-amz-copy-source-if-match", '"' + source.etag + '"');
+  if (options.replace_headers) call.headers.add("x-amz-metadata-directive", "REPLACE");
+  if (!options.tags) call.headers.add("x-amz-tagging-directive", "REPLACE");
+  for (const auto& [name, value] : options.headers)
+    if (options.replace_headers || is_of_target(name)) call.headers.add(name, value);
+  call.error_in_success = true;
+  std::string etag = without_etag_quotes(child_of_root(send(call).body, "ETag"));
+  if (options.progress) options.progress(source.size);
+  return etag;
+}
+
+std::string S3Client::copy_parts(const std::string& source_bucket, const ObjectInfo& source,
+                                 std::string_view key, const CopyOptions& options) {
+  // S3 takes neither headers nor tags along here: they are read from the source.
+  S3ClientOptions source_options = options_;
+  source_options.bucket = source_bucket;
+  S3Client source_client(source_options);
+  http::Headers headers = options.headers;
+  if (!options.replace_headers) {
+    ObjectDetails details = source_client.details(source.key);
+    if (!source.etag.empty() && details.info.etag != source.etag)
+      throw base::ConflictError("copy " + source_client.url() + "/" + source.key + ": the object has changed",
+                                "PreconditionFailed");
+    headers = {};
+    for (const auto& [name, value] : details.headers)
+      if (!is_of_target(name)) headers.add(name, value);
+    for (const auto& [name, value] : options.headers)
+      if (is_of_target(name)) headers.add(name, value);
+    if (options.tags && details.tag_count > 0) {
+      http::Headers::Field tags = source_client.tags_header(source.key);
+      headers.add(tags.first, tags.second);
+    }
+  }
+  Upload upload;
+  upload.key = key;
+  upload.size = source.size;
+  upload.part_bytes =
+      std::max({options_.copy_part_bytes, kPartBytesMin, (source.size + kPartsMax - 1) / kPartsMax});
+  upload.etags.resize(static_cast<size_t>((source.size + upload.part_bytes - 1) / upload.part_bytes));
+  upload.id = create_upload(key, headers);
+  std::mutex mutex;
+  try {
+    in_parallel(upload.etags.size(), options_.parallel, [&](size_t i) {
+      Call part;
+      part.method = "PUT";
+      part.key = key;
+      part.query = upload.part_query(i);
+      part.headers.add("x-amz-copy-source", copy_source(source_bucket, source.key));
+      part.headers.add("x-amz-copy-source-range",
+                       "bytes=" + std::to_string(upload.offset(i)) + "-" +
+                           std::to_string(upload.offset(i) + upload.length(i) - 1));
+      if (!source.etag.empty()) part.headers.add("x-amz-copy-source-if-match", '"' + source.etag + '"');
+      part.error_in_success = true;
+      upload.etags[i] = without_etag_quotes(child_of_root(send(part).body, "ETag"));
+      std::lock_guard lock(mutex);
+      if (options.progress) options.progress(upload.length(i));
+    });
+    return complete(key, upload.id, upload.etags, {});
+  } catch (...) {
+    std::exception_ptr reason = std::current_exception();
+    abort_upload(key, upload.id);
+    std::rethrow_exception(reason);
+  }
+}
+
+}  // namespace millrace::objects
