@@ -1,6 +1,8 @@
 #include "events/wildcard_set.h"
 
 #include <algorithm>
+#include <map>
+#include <unordered_map>
 
 namespace millrace::events {
 namespace {
@@ -32,15 +34,6 @@ class Numbering {
 
 }  // namespace
 
-uint32_t WildcardSet::child(uint32_t parent, uint32_t piece) {
-  const auto [at, fresh] = children_.try_emplace(pair(parent, piece), static_cast<uint32_t>(nodes_.size()));
-  if (fresh) {
-    nodes_.emplace_back();
-    nodes_[parent].children = true;
-  }
-  return at->second;
-}
-
 void WildcardSet::build(std::vector<Entry> entries) {
   if (entries.size() <= kFewMax) {
     plain_ = std::move(entries);
@@ -57,13 +50,30 @@ void WildcardSet::build(std::vector<Entry> entries) {
     plain_ = std::move(entries);
     return;
   }
-  nodes_.resize(heads.texts().size());
+  std::map<std::pair<uint32_t, uint32_t>, uint32_t> children;            // (node, piece) -> node
+  std::vector<std::pair<std::pair<uint32_t, uint32_t>, uint32_t>> ends;  // (node, tail) -> value
+  auto count = static_cast<uint32_t>(heads.texts().size());
   for (const Entry& entry : entries) {
     const std::vector<std::string>& parts = entry.wildcard.pieces;
     uint32_t node = heads.of(parts.front());
-    for (size_t i = 1; i + 1 < parts.size(); ++i) node = child(node, pieces.of(parts[i]));
-    nodes_[node].ends = true;
-    ends_[pair(node, tails.of(parts.back()))].push_back(entry.value);
+    for (size_t i = 1; i + 1 < parts.size(); ++i) {
+      const auto [at, fresh] = children.try_emplace({node, pieces.of(parts[i])}, count);
+      if (fresh) ++count;
+      node = at->second;
+    }
+    ends.push_back({{node, tails.of(parts.back())}, entry.value});
+  }
+  nodes_.resize(count);
+  for (const auto& [from, to] : children) {
+    Node& node = nodes_[from.first];
+    if (node.child_count++ == 0) node.first_child = static_cast<uint32_t>(children_.size());
+    children_.push_back({from.second, to});
+  }
+  std::sort(ends.begin(), ends.end());
+  for (const auto& [from, value] : ends) {
+    Node& node = nodes_[from.first];
+    if (node.end_count++ == 0) node.first_end = static_cast<uint32_t>(ends_.size());
+    ends_.push_back({from.second, value});
   }
   heads_.build(heads.entries(), false);
   tails_.build(tails.entries(), true);
@@ -125,7 +135,8 @@ bool WildcardSet::build_automaton(const std::vector<std::string_view>& pieces) {
     }
   }
   for (uint32_t& move : moves_) {
-    if (piece_[move] != kNone || shorter_[move] != kNone) move |= kOutput;
+    const bool output = piece_[move] != kNone || shorter_[move] != kNone;
+    move = move * class_count_ | (output ? kOutput : 0);
   }
   return true;
 }
@@ -137,11 +148,12 @@ void WildcardSet::advance(uint32_t state, uint32_t end, WildcardScratch* scratch
     const uint32_t piece = piece_[at];
     for (size_t i = 0; i < known; ++i) {
       const WildcardScratch::Active active = scratch->active[i];
-      if (!nodes_[active.node].children || active.end + piece_lengths_[piece] > end) continue;
-      const auto child = children_.find(pair(active.node, piece));
-      if (child == children_.end() || scratch->stamps[child->second] == scratch->stamp) continue;
-      scratch->stamps[child->second] = scratch->stamp;
-      scratch->active.push_back({child->second, end});
+      const Node& node = nodes_[active.node];
+      if (node.child_count == 0 || active.end + piece_lengths_[piece] > end) continue;
+      const Edge* edge = find(children_.data() + node.first_child, node.child_count, piece);
+      if (!edge || scratch->stamps[edge->to] == scratch->stamp) continue;
+      scratch->stamps[edge->to] = scratch->stamp;
+      scratch->active.push_back({edge->to, end});
     }
   }
 }
@@ -155,7 +167,7 @@ bool WildcardSet::search(std::string_view text, WildcardScratch* scratch) const 
   bool deeper = false;
   heads_.walk<false>(text, [&](uint32_t head) {
     scratch->active.push_back({head, 0});
-    deeper = deeper || nodes_[head].children;
+    deeper = deeper || nodes_[head].child_count > 0;
   });
   if (scratch->active.empty()) return false;
   if (scratch->stamps.size() < nodes_.size()) scratch->stamps.resize(nodes_.size(), 0);
@@ -165,13 +177,15 @@ bool WildcardSet::search(std::string_view text, WildcardScratch* scratch) const 
   }
   for (WildcardScratch::Active& active : scratch->active) active.end = head_lengths_[active.node];
   if (!deeper) return true;
+  const uint32_t* moves = moves_.data();
+  const uint8_t* classes = classes_.data();
   uint32_t state = 0;
-  const uint32_t size = static_cast<uint32_t>(text.size());
+  const auto size = static_cast<uint32_t>(text.size());
   for (uint32_t i = 0; i < size; ++i) {
-    state = moves_[state * static_cast<size_t>(class_count_) + classes_[static_cast<unsigned char>(text[i])]];
+    state = moves[state + classes[static_cast<unsigned char>(text[i])]];
     if (state & kOutput) {
       state &= ~kOutput;
-      advance(state, i + 1, scratch);
+      advance(state / class_count_, i + 1, scratch);
     }
   }
   return true;

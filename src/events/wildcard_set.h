@@ -1,10 +1,10 @@
 // Many wildcard patterns against one value in one pass.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "events/radix_tree.h"
@@ -45,12 +45,14 @@ class WildcardSet {
     }
     if (nodes_.empty() || !search(text, scratch)) return;
     for (const WildcardScratch::Active& active : scratch->active) {
-      if (!nodes_[active.node].ends) continue;
+      const Node& node = nodes_[active.node];
+      if (node.end_count == 0) continue;
       for (const uint32_t tail : scratch->tails) {
         if (text.size() - tail_lengths_[tail] < active.end) continue;
-        const auto end = ends_.find(pair(active.node, tail));
-        if (end == ends_.end()) continue;
-        for (const uint32_t value : end->second) found(value);
+        for (const Edge* e = find(ends_.data() + node.first_end, node.end_count, tail);
+             e && e != ends_.data() + node.first_end + node.end_count && e->label == tail; ++e) {
+          found(e->to);
+        }
       }
     }
   }
@@ -58,12 +60,23 @@ class WildcardSet {
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr uint32_t kOutput = 1U << 31;
-  struct Node {
-    bool children = false, ends = false;
+  // From a node by a piece to a node, or at its end by a tail to a value.
+  struct Edge {
+    uint32_t label, to;
   };
-  static uint64_t pair(uint32_t node, uint32_t other) { return static_cast<uint64_t>(node) << 32 | other; }
+  struct Node {
+    uint32_t first_child = 0, child_count = 0;  // in children_
+    uint32_t first_end = 0, end_count = 0;      // in ends_
+  };
 
-  uint32_t child(uint32_t parent, uint32_t piece);
+  // The first edge of that label among some that are sorted; nullptr when there is none.
+  static const Edge* find(const Edge* edges, uint32_t count, uint32_t label) {
+    const Edge* end = edges + count;
+    if (count > 8)
+      edges = std::lower_bound(edges, end, label, [](const Edge& e, uint32_t l) { return e.label < l; });
+    while (edges != end && edges->label < label) ++edges;
+    return edges != end && edges->label == label ? edges : nullptr;
+  }
   bool build_automaton(const std::vector<std::string_view>& pieces);
   bool search(std::string_view text, WildcardScratch* scratch) const;
   void advance(uint32_t state, uint32_t end, WildcardScratch* scratch) const;
@@ -72,12 +85,12 @@ class WildcardSet {
   std::vector<Node> nodes_;   // of the tree of pieces; a root for every head
   RadixTree heads_, tails_;
   std::vector<uint32_t> head_lengths_, tail_lengths_;
-  std::unordered_map<uint64_t, uint32_t> children_;           // (node, piece) -> node
-  std::unordered_map<uint64_t, std::vector<uint32_t>> ends_;  // (node, tail) -> values
+  std::vector<Edge> children_, ends_;  // of each node together, sorted
   // The automaton over the pieces.
   std::vector<uint8_t> classes_;  // of a byte
   uint32_t class_count_ = 0;
-  std::vector<uint32_t> moves_;    // state * class_count_ + class -> state, kOutput when a piece ends there
+  std::vector<uint32_t> moves_;    // state + class -> state, kOutput when a piece ends there
+                                   // (a state is its number times class_count_)
   std::vector<uint32_t> piece_;    // that ends in a state, or kNone
   std::vector<uint32_t> shorter_;  // the next state down where a piece ends, or kNone
   std::vector<uint32_t> piece_lengths_;
