@@ -22,6 +22,11 @@ std::string shortened(std::string text) {
   return text.substr(0, end) + "…";
 }
 
+// Boost writes 2.5 as 2.5E0.
+std::string text_of(const value& v) {
+  return v.is_double() ? fmt::format("{}", v.get_double()) : serialize(v);
+}
+
 bool matches(const Pattern& pattern, std::string_view event) {
   const Matcher matcher({&pattern});
   MatchScratch scratch;
@@ -54,7 +59,7 @@ class Look {
         reached_container = true;
         return;
       }
-      if (value_count++ < Mismatch::kSeenMax) values.push_back(shortened(base::json::serialize(v)));
+      if (value_count++ < Mismatch::kSeenMax) values.push_back(shortened(text_of(v)));
       return;
     }
     const auto* object = v.if_object();
