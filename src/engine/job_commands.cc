@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/reasons.h"
 #include "engine/reject.h"
+#include "engine/resource_name.h"
 #include "engine/retry.h"
 #include "engine/submission.h"
 #include "engine/tags.h"
@@ -26,11 +27,11 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
     throw Reject(
         "Job name should match valid pattern: up to 128 letters (uppercase and lowercase), numbers, hyphens, "
         "and underscores, the first character alphanumeric.");
-  JobQueue* queue = find_queue(queue_name);
+  JobQueue* queue = find_queue(resource_name(queue_name, "job-queue"));
   if (!queue) throw Reject(fmt::format("JobQueue {} not found.", queue_name));
   if (!queue->enabled || queue->deleting)
     throw Reject(fmt::format("JobQueue {} is not in ENABLED state.", queue_name));
-  const JobDefinition* definition = find_definition(definition_name);
+  const JobDefinition* definition = find_definition(resource_name(definition_name, "job-definition"));
   if (!definition || !definition->active)
     throw Reject(
         fmt::format("JobDefinition name {} does not exist or is not in ACTIVE status", definition_name));
@@ -221,10 +222,11 @@ void Engine::tick(TimeMs now) {
     deadlines_.erase(deadlines_.begin());
     auto it = attempts_.find(token);
     if (it == attempts_.end() || it->second->timed_out || it->second->terminated) continue;
-    if (it->second->status == JobStatus::kStarting) {  // on deck
-      revoke(*it->second);
+    const Attempt& attempt = *it->second->current;
+    if (it->second->status == JobStatus::kStarting) revoke(*it->second);  // on deck
+    // One that was on deck may have begun before the end of the one in front is known here.
+    if (attempt.timeout_ms == 0 || attempt.started_at == 0 || now < attempt.started_at + attempt.timeout_ms)
       continue;
-    }
     it->second->timed_out = true;
     mark(*it->second);
     stop_attempt(*it->second);

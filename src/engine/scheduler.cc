@@ -12,6 +12,16 @@
 namespace millrace::engine {
 namespace {
 
+// Of the container overrides as JSON text (ECS RunTask). AWS finds out when it starts the job.
+constexpr size_t kOverridesMax = 8192;
+
+bool too_long_for_ecs(const Job& job) {
+  if (job.submission.size() <= kOverridesMax) return false;
+  json::value submission = base::parse_json(job.submission);
+  const json::object* overrides = base::find_object(submission.as_object(), "containerOverrides");
+  return overrides && json::serialize(*overrides).size() > kOverridesMax;
+}
+
 double vcpus(int64_t milli) { return static_cast<double>(milli) / 1000; }
 
 }  // namespace
@@ -38,6 +48,10 @@ void Engine::schedule(TimeMs now) {
       auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
       while (!waiting.empty()) {
         Job& head = *waiting.begin()->second;
+        if (too_long_for_ecs(head)) {
+          finish(head, JobStatus::kFailed, reasons::kOverridesTooLong, now);
+          continue;
+        }
         ComputeEnvironment* environment = place(head);
         if (!environment) break;
         take_room(head, environment);

@@ -322,5 +322,21 @@ TEST(JobIds, AreABijection) {
     EXPECT_EQ(ids.from_uuid(bad), std::nullopt);
 }
 
+TEST(Engine, OverridesThatEcsWouldNotTakeFailTheJobWhenItsTurnComes) {
+  // Breaks when such a job starts, or holds up its queue.
+  Harness h(1);
+  h.basics();
+  std::string running = h.submit();
+  std::string words(9000, 'x');
+  std::string fat = h.submit(R"(,"containerOverrides":{"command":[")" + words + R"("]})");
+  std::string next = h.submit();
+  EXPECT_EQ(h.status(fat), "RUNNABLE");
+  h.run(running);
+  h.exit(running, 0);
+  EXPECT_EQ(h.status(fat), "FAILED");
+  EXPECT_EQ(h.reason(fat), "Container Overrides length must be at most 8192");
+  EXPECT_EQ(h.status(next), "STARTING");
+}
+
 }  // namespace
 }  // namespace millrace::engine

@@ -53,6 +53,7 @@ class Harness {
     for (Effect& effect : outcome.effects) {
       if (auto* start = std::get_if<StartAttempt>(&effect)) started.push_back(*start);
       if (auto* stop = std::get_if<StopAttempt>(&effect)) stopped.push_back(*stop);
+      if (auto* revoke = std::get_if<RevokeAttempt>(&effect)) revoked.push_back(*revoke);
     }
     return outcome;
   }
@@ -119,6 +120,7 @@ class Harness {
   TimeMs now = 1'700'000'000'000;
   std::vector<StartAttempt> started;
   std::vector<StopAttempt> stopped;
+  std::vector<RevokeAttempt> revoked;
 };
 
 }  // namespace millrace::engine
