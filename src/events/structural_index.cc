@@ -177,21 +177,35 @@ MILLRACE_AVX512 uint32_t* scan_avx512(const char* text, size_t size, uint32_t* o
 
 #endif
 
-Scan best_scan() {
+Scan scan_of(StructuralIndex::Way way) {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool multiplies = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("bmi");
-  if (multiplies && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2"))
-    return scan_avx512;
-  if (multiplies && __builtin_cpu_supports("avx2")) return scan_avx2;
+  if (way == StructuralIndex::Way::kAvx512) return scan_avx512;
+  if (way == StructuralIndex::Way::kAvx2) return scan_avx2;
 #endif
+  static_cast<void>(way);
   return scan_portably;
 }
 
 }  // namespace
 
+bool StructuralIndex::can(Way way) {
+  if (way == Way::kPortable) return true;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool multiplies = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("bmi");
+  if (way == Way::kAvx2) return multiplies && __builtin_cpu_supports("avx2");
+  return multiplies && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2");
+#else
+  return false;
+#endif
+}
+
+StructuralIndex::Way StructuralIndex::best() {
+  static const Way way = can(Way::kAvx512) ? Way::kAvx512 : can(Way::kAvx2) ? Way::kAvx2 : Way::kPortable;
+  return way;
+}
+
 void StructuralIndex::build(std::string_view text) {
-  static const Scan scan = best_scan();
   if (text.size() >= std::numeric_limits<uint32_t>::max())
     throw base::UsageError("an event of 4 GiB or more");
   if (capacity_ < text.size() + kSlack) {
@@ -199,7 +213,8 @@ void StructuralIndex::build(std::string_view text) {
     positions_ = std::make_unique_for_overwrite<uint32_t[]>(capacity_);
   }
   State state;
-  size_ = static_cast<size_t>(scan(text.data(), text.size(), positions_.get(), &state) - positions_.get());
+  size_ = static_cast<size_t>(scan_of(way_)(text.data(), text.size(), positions_.get(), &state) -
+                              positions_.get());
   has_backslash_ = state.backslashes != 0;
   if (state.in_string != 0) throw base::CorruptError("JSON ends inside a string");
 }

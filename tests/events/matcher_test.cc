@@ -107,7 +107,10 @@ TEST(MatcherProperties, ManyRulesOnOneFieldAgreeWithTheSlowMatcher) {
           }
           test = fmt::format("{{\"wildcard\":\"{}\"}}", test);
       }
-      patterns.push_back(parse_pattern(fmt::format("{{\"k\":[{}]}}", test)));
+      try {
+        patterns.push_back(parse_pattern(fmt::format("{{\"k\":[{}]}}", test)));
+      } catch (const InvalidPatternError&) {  // too many stars
+      }
     }
     for (const Pattern& pattern : patterns) pointers.push_back(&pattern);
     const Matcher matcher(pointers);
