@@ -330,11 +330,10 @@ TEST(Engine, OverridesThatEcsWouldNotTakeFailTheJobWhenItsTurnComes) {
   std::string words(9000, 'x');
   std::string fat = h.submit(R"(,"containerOverrides":{"command":[")" + words + R"("]})");
   std::string next = h.submit();
-  EXPECT_EQ(h.status(fat), "RUNNABLE");
-  h.run(running);
-  h.exit(running, 0);
   EXPECT_EQ(h.status(fat), "FAILED");
   EXPECT_EQ(h.reason(fat), "Container Overrides length must be at most 8192");
+  h.run(running);
+  h.exit(running, 0);
   EXPECT_EQ(h.status(next), "STARTING");
 }
 
