@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   millrace::cli::add_env_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);
+  millrace::cli::add_objects_command(app, exit_code);
   millrace::cli::add_api_coverage_command(app, exit_code);
   try {
     app.parse(argc, argv);

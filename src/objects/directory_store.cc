@@ -245,15 +245,18 @@ std::optional<std::string> after_prefix(std::string_view prefix) {
   return std::nullopt;
 }
 
-ListPage DirectoryStore::list(std::string_view bucket_name, const ListSpec& spec) {
+ListPage DirectoryStore::list(std::string_view bucket, const ListSpec& spec) {
   Reading index(*this);
-  BucketRecord bucket = required_bucket(*index, bucket_name);
+  return list_page(*index, required_bucket(*index, bucket).id, spec);
+}
+
+ListPage list_page(ObjectIndex& index, int64_t bucket, const ListSpec& spec) {
   ListPage page;
   if (spec.entries_max == 0) return page;
   std::optional<std::string> position = std::max(spec.prefix, spec.from);
   while (position && !page.truncated) {
     std::optional<std::string> resume;
-    index->scan_objects(bucket.id, *position, true, [&](ListedObject&& object) {
+    index.scan_objects(bucket, *position, true, [&](ListedObject&& object) {
       if (!std::string_view(object.key).starts_with(spec.prefix)) return false;
       if (page.objects.size() + page.common_prefixes.size() == spec.entries_max) {
         page.truncated = true;

@@ -91,6 +91,9 @@ struct ListPage {
   std::string last;       // the last key or common prefix of this page
 };
 
+// One page of the current objects of a bucket.
+ListPage list_page(ObjectIndex& index, int64_t bucket, const ListSpec& spec);
+
 struct ListVersionsSpec {
   std::string prefix, delimiter;
   std::string key_marker;      // begin behind this key, or common prefix

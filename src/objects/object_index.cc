@@ -64,19 +64,28 @@ UploadRecord read_upload(sql::Statement& s) {
 
 }  // namespace
 
-ObjectIndex::ObjectIndex(const std::string& path, bool writer) {
-  connection_ = sql::open_sqlite(path);
-  if (!writer) return;
-  int64_t version = 0;
-  {
-    std::unique_ptr<sql::Statement> s = connection_->prepare("PRAGMA user_version");
-    if (s->step()) version = s->int64(0);
-  }
+int64_t ObjectIndex::version_of(const std::string& path) {
+  std::unique_ptr<sql::Statement> s = connection_->prepare("PRAGMA user_version");
+  int64_t version = s->step() ? s->int64(0) : 0;
   if (version > kSchemaVersion)
     throw base::UsageError("the objects in " + path +
                            " were written by a newer version of millrace (format " + std::to_string(version) +
                            ", this one knows " + std::to_string(kSchemaVersion) +
                            "): use that version or another data folder");
+  return version;
+}
+
+void ObjectIndex::check_version(const std::string& path) {
+  if (int64_t version = version_of(path); version < kSchemaVersion)
+    throw base::UsageError("the objects in " + path +
+                           " were written by an older version of millrace (format " +
+                           std::to_string(version) + "): start `millrace serve` on them once");
+}
+
+ObjectIndex::ObjectIndex(const std::string& path, bool writer) {
+  connection_ = sql::open_sqlite(path);
+  if (!writer) return;
+  int64_t version = version_of(path);
   if (version == kSchemaVersion) return;
   sql::Transaction transaction(*connection_);
   if (version == 1) connection_->execute(kFrom1To2);

@@ -22,6 +22,9 @@ class ObjectIndex {
   ObjectIndex(const std::string& path, bool writer);
   ~ObjectIndex();
 
+  // Throws UsageError unless the index has the format of this version: for connections that do not migrate.
+  void check_version(const std::string& path);
+
   // Rises by one with every start, before anything else is written: identifiers made from it are never used
   // twice.
   int64_t next_generation();
@@ -88,6 +91,7 @@ class ObjectIndex {
   std::vector<PartRecord> parts(int64_t upload, int after, size_t limit);
 
  private:
+  int64_t version_of(const std::string& path);
   sql::Statement& statement(const char* text);  // `text`: a literal, the key of the cache
 
   std::unique_ptr<sql::Connection> connection_;

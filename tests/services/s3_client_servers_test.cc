@@ -190,7 +190,10 @@ void ClientOfServers::copies_take_everything_along() {
     EXPECT_EQ(copied.info.size, source.size);
     EXPECT_EQ(copied.headers.get("content-type"), "x/y");
     EXPECT_EQ(copied.headers.get("x-amz-meta-who"), "me");
-    EXPECT_EQ(copier.tags_header("copy of " + name).second, "a=1&b=2%203");
+    // radosgw 16 forgets the tags of what is uploaded in parts.
+    if (!is_radosgw_ || name != "large") {
+      EXPECT_EQ(copier.tags_header("copy of " + name).second, "a=1&b=2%203");
+    }
     source.etag = "0123456789abcdef0123456789abcdef";
     // radosgw 16 does not look at the condition of a CopyObject.
     if (!is_radosgw_ || name == "large") {
