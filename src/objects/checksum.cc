@@ -1,10 +1,8 @@
 #include "objects/checksum.h"
 
-#include <bit>
-#include <cstring>
-
 #include "base/error.h"
 #include "base/strings.h"
+#include "objects/crc.h"
 
 namespace millrace::objects {
 namespace {
@@ -14,41 +12,9 @@ constexpr uint64_t kPolyCrc32 = 0xEDB88320;
 constexpr uint64_t kPolyCrc32c = 0x82F63B78;
 constexpr uint64_t kPolyCrc64nvme = 0x9A6C9329AC4BC9B5;
 
-// Eight tables, so that eight bytes cost eight look-ups and no dependency chain of shifts.
-using Tables = std::array<std::array<uint64_t, 256>, 8>;
-
-Tables make_tables(uint64_t poly) {
-  Tables t{};
-  for (uint64_t i = 0; i < 256; ++i) {
-    uint64_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? poly : 0);
-    t[0][i] = crc;
-  }
-  for (size_t k = 1; k < 8; ++k)
-    for (size_t i = 0; i < 256; ++i) t[k][i] = (t[k - 1][i] >> 8) ^ t[0][t[k - 1][i] & 0xFF];
-  return t;
-}
-
-static_assert(std::endian::native == std::endian::little, "the eight-byte step loads little-endian words");
-
-// `crc` without the final complement; 32-bit CRCs live in the low half.
-uint64_t advance(const Tables& t, uint64_t crc, std::string_view data) {
-  const char* p = data.data();
-  size_t n = data.size();
-  for (; n >= 8; n -= 8, p += 8) {
-    uint64_t word;
-    std::memcpy(&word, p, 8);
-    word ^= crc;
-    crc = t[7][word & 0xFF] ^ t[6][word >> 8 & 0xFF] ^ t[5][word >> 16 & 0xFF] ^ t[4][word >> 24 & 0xFF] ^
-          t[3][word >> 32 & 0xFF] ^ t[2][word >> 40 & 0xFF] ^ t[1][word >> 48 & 0xFF] ^ t[0][word >> 56];
-  }
-  for (; n > 0; --n, ++p) crc = (crc >> 8) ^ t[0][(crc ^ static_cast<unsigned char>(*p)) & 0xFF];
-  return crc;
-}
-
-const Tables& tables(ChecksumAlgorithm algorithm) {
-  static const Tables crc32c = make_tables(kPolyCrc32c);
-  static const Tables crc64 = make_tables(kPolyCrc64nvme);
+const Crc& crc_of(ChecksumAlgorithm algorithm) {
+  static const Crc crc32(kPolyCrc32, 32), crc32c(kPolyCrc32c, 32), crc64(kPolyCrc64nvme, 64);
+  if (algorithm == ChecksumAlgorithm::kCrc32) return crc32;
   return algorithm == ChecksumAlgorithm::kCrc32c ? crc32c : crc64;
 }
 
@@ -135,18 +101,17 @@ size_t checksum_size(ChecksumAlgorithm algorithm) {
 ChecksumDigest::ChecksumDigest(ChecksumAlgorithm algorithm) : algorithm_(algorithm) {
   if (algorithm == ChecksumAlgorithm::kSha1) digest_.emplace(base::Digest::Algorithm::kSha1);
   if (algorithm == ChecksumAlgorithm::kSha256) digest_.emplace(base::Digest::Algorithm::kSha256);
-  if (algorithm != ChecksumAlgorithm::kCrc32) crc_ = all_ones(algorithm);
+  if (is_crc(algorithm)) crc_ = all_ones(algorithm);
 }
 
 void ChecksumDigest::update(std::string_view data) {
   if (digest_) return digest_->update(data);
-  crc_ = algorithm_ == ChecksumAlgorithm::kCrc32 ? base::crc32(data, static_cast<uint32_t>(crc_))
-                                                 : advance(tables(algorithm_), crc_, data);
+  crc_ = crc_of(algorithm_).advance(crc_, data);
 }
 
 std::string ChecksumDigest::finish() {
   if (digest_) return digest_->finish();
-  if (algorithm_ != ChecksumAlgorithm::kCrc32) crc_ ^= all_ones(algorithm_);
+  crc_ ^= all_ones(algorithm_);
   return big_endian(crc_, checksum_size(algorithm_));
 }
 
