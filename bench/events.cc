@@ -188,7 +188,7 @@ void large_array() {
 }
 
 void whole_calls() {
-  constexpr size_t kCount = 50000;
+  constexpr size_t kCount = 20000, kRounds = 10;
   std::vector<std::string> events, patterns;
   const std::vector<Kind> all = kinds();
   for (size_t i = 0; i < kCount; ++i) {
@@ -197,10 +197,12 @@ void whole_calls() {
   }
   size_t hits = 0;
   const double began = cpu_seconds();
-  for (size_t i = 0; i < kCount; ++i) hits += test_event_pattern(patterns[i], events[i]) ? 1 : 0;
-  const double rate = kCount / (cpu_seconds() - began);
+  for (size_t i = 0; i < kCount * kRounds; ++i) {
+    hits += test_event_pattern(patterns[i % kCount], events[i % kCount]) ? 1 : 0;
+  }
+  const double rate = kCount * kRounds / (cpu_seconds() - began);
   fmt::print("{:<18} {:>10.0f} calls/s   bar {:>9.0f} {}  {:.2f} hits\n", "TestEventPattern", rate, 2e5,
-             rate >= 2e5 ? "ok" : "LESS", static_cast<double>(hits) / kCount);
+             rate >= 2e5 ? "ok" : "LESS", static_cast<double>(hits) / (kCount * kRounds));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "events/field_matcher.h"
 
+#include <deque>
 #include <utility>
 
 namespace millrace::events {
@@ -34,7 +35,7 @@ class FieldMatcher::Builder {
         std::string error;
         if (!parse_wildcard(test.text, &wildcard, &error)) break;  // a Pattern holds none of these
         if (wildcard.pieces.size() == 1) {
-          exact_.emplace_back(wildcard.pieces[0], target);
+          exact_.emplace_back(kept_.emplace_back(wildcard.pieces[0]), target);
         } else {
           wildcards_.emplace_back(test.text, target);
         }
@@ -86,7 +87,7 @@ class FieldMatcher::Builder {
     fill(&literals_, &out_.literals_);
     out_.folds_ = !out_.folded_.empty();
     std::vector<WildcardSet::Entry> wildcards;
-    group(&wildcards_, [&](const std::string& text, uint32_t at) {
+    group(&wildcards_, [&](std::string_view text, uint32_t at) {
       std::string error;
       parse_wildcard(text, &wildcards.emplace_back().wildcard, &error);
       wildcards.back().value = at;
@@ -98,11 +99,12 @@ class FieldMatcher::Builder {
  private:
   template <typename Key>
   using Keyed = std::vector<std::pair<Key, uint32_t>>;
+  using Keys = Keyed<std::string_view>;  // into the tests, or into kept_
 
-  void fold(const Test& test, uint32_t target, Keyed<std::string>* into) {
-    std::string folded;
+  void fold(const Test& test, uint32_t target, Keys* into) {
+    std::string& folded = kept_.emplace_back();
     fold_case(test.text, &folded);
-    into->emplace_back(std::move(folded), static_cast<uint32_t>(out_.folded_.size()));
+    into->emplace_back(folded, static_cast<uint32_t>(out_.folded_.size()));
     out_.folded_.push_back({test.text, test.kind, is_ascii(test.text), target});
   }
 
@@ -113,25 +115,26 @@ class FieldMatcher::Builder {
     for (size_t i = 0; i < keyed->size();) {
       const auto at = static_cast<uint32_t>(out_.targets_.size());
       out_.targets_.push_back(0);
-      const Key& key = (*keyed)[i].first;
+      const Key key = (*keyed)[i].first;
       for (; i < keyed->size() && (*keyed)[i].first == key; ++i) out_.targets_.push_back((*keyed)[i].second);
       out_.targets_[at] = static_cast<uint32_t>(out_.targets_.size()) - at - 1;
       tell(key, at);
     }
   }
-  void fill(Keyed<std::string>* keyed, StringTable* table) {
-    group(keyed, [&](const std::string& key, uint32_t at) { table->add(key, at); });
+  void fill(Keys* keyed, StringTable* table) {
+    group(keyed, [&](std::string_view key, uint32_t at) { table->add(key, at); });
     table->finish();
   }
-  void fill(Keyed<std::string>* keyed, RadixTree* tree, bool backwards) {
+  void fill(Keys* keyed, RadixTree* tree, bool backwards) {
     std::vector<RadixTree::Entry> entries;
-    group(keyed, [&](const std::string& key, uint32_t at) { entries.push_back({key, at}); });
+    group(keyed, [&](std::string_view key, uint32_t at) { entries.push_back({key, at}); });
     tree->build(std::move(entries), backwards);
   }
 
   FieldMatcher& out_;
-  Keyed<std::string> exact_, prefixes_, suffixes_, folded_exact_, folded_prefixes_, folded_suffixes_,
-      wildcards_, addresses_, number_texts_, literals_;
+  std::deque<std::string> kept_;
+  Keys exact_, prefixes_, suffixes_, folded_exact_, folded_prefixes_, folded_suffixes_, wildcards_,
+      addresses_, number_texts_, literals_;
   Keyed<double> numbers_;
 };
 

@@ -32,17 +32,19 @@ void identify(const Test& test, std::string* out) {
 // Gives numbers to fields, conditions and alternatives. The same condition in many rules is one condition.
 class Matcher::Compiler {
  public:
-  explicit Compiler(Matcher* out) : out_(*out) { exists_.kind = TestKind::kExists; }
+  // With a single pattern nothing can be shared, and looking for it costs as much as the rest.
+  Compiler(Matcher* out, bool single) : out_(*out), single_(single) { exists_.kind = TestKind::kExists; }
 
   void add(uint32_t rule, const Pattern& pattern) {
     std::vector<uint32_t> numbers(pattern.conditions.size(), kNone);
     for (const std::vector<uint32_t>& alternative : pattern.alternatives) {
-      const auto begin = static_cast<uint32_t>(out_.needs_.size());
+      const auto begin = static_cast<uint32_t>(needs_.size());
       for (const uint32_t c : alternative) {
         if (numbers[c] == kNone) numbers[c] = condition(pattern.conditions[c]);
-        out_.needs_.push_back(numbers[c]);
+        needs_.push_back(numbers[c]);
       }
-      out_.alternatives_.push_back({rule, begin, static_cast<uint32_t>(out_.needs_.size())});
+      const uint32_t many = pattern.alternatives.size() > 1 ? kOneOfMany : 0;
+      alternatives_.push_back({rule, begin, static_cast<uint32_t>(alternative.size()), many, kNone});
     }
   }
 
@@ -56,13 +58,18 @@ class Matcher::Compiler {
 
  private:
   uint32_t field(const std::string& path) {
-    const auto [at, fresh] = field_numbers_.try_emplace(path, static_cast<uint32_t>(paths_.size()));
-    if (fresh) {
-      paths_.push_back(path);
-      uses_.emplace_back();
-      field_presence_.push_back(kNone);
+    if (single_ && paths_.size() < 16) {
+      const auto known = std::find(paths_.begin(), paths_.end(), path);
+      if (known != paths_.end()) return static_cast<uint32_t>(known - paths_.begin());
+    } else {
+      for (; numbered_ < paths_.size(); ++numbered_) field_numbers_.emplace(paths_[numbered_], numbered_);
+      const auto known = field_numbers_.find(path);
+      if (known != field_numbers_.end()) return known->second;
     }
-    return at->second;
+    paths_.push_back(path);
+    uses_.emplace_back();
+    field_presence_.push_back(kNone);
+    return static_cast<uint32_t>(paths_.size() - 1);
   }
 
   uint32_t fresh_condition(bool weak) {
@@ -74,15 +81,19 @@ class Matcher::Compiler {
   // The number of the condition, with kAbsentToo where that is so.
   uint32_t condition(const Condition& condition) {
     const uint32_t f = field(condition.path);
-    key_.assign(reinterpret_cast<const char*>(&f), sizeof f);
     bool absent = false, weak = false;
     for (const Test& test : condition.any_of) {
-      identify(test, &key_);
       absent = absent || test.kind == TestKind::kAbsent;
       weak = weak || test.kind == TestKind::kExists || test.kind == TestKind::kAnythingBut;
     }
-    const auto [at, fresh] = condition_numbers_.try_emplace(key_, 0);
-    if (!fresh) return at->second;
+    uint32_t* known = nullptr;
+    if (!single_) {
+      key_.assign(reinterpret_cast<const char*>(&f), sizeof f);
+      for (const Test& test : condition.any_of) identify(test, &key_);
+      const auto [at, fresh] = condition_numbers_.try_emplace(key_, 0);
+      if (!fresh) return at->second;
+      known = &at->second;
+    }
     const uint32_t number = fresh_condition(weak);
     for (const Test& test : condition.any_of) {
       if (test.kind != TestKind::kAbsent) uses_[f].push_back({&test, number});
@@ -94,47 +105,62 @@ class Matcher::Compiler {
       }
       out_.presence_[number] = field_presence_[f];
     }
-    return at->second = absent ? number | kAbsentToo : number;
+    const uint32_t result = absent ? number | kAbsentToo : number;
+    if (known) *known = result;
+    return result;
   }
 
   // Every alternative hangs on the condition that fewest others have, so that what all rules ask for (the
   // source of an event, say) leads to none of them.
   void hang() {
-    std::vector<uint32_t> uses(weak_.size(), 0), on(out_.alternatives_.size(), kNone);
-    for (const uint32_t need : out_.needs_) ++uses[need & ~kAbsentToo];
-    std::vector<uint32_t> counts(weak_.size() + 1, 0);
-    for (uint32_t a = 0; a < on.size(); ++a) {
+    const auto conditions = static_cast<uint32_t>(weak_.size());
+    std::vector<uint32_t> uses(conditions, 0);
+    for (const uint32_t need : needs_) ++uses[need & ~kAbsentToo];
+    for (Alternative& a : alternatives_) {
       uint64_t best = UINT64_MAX;
-      for (uint32_t n = out_.alternatives_[a].begin; n < out_.alternatives_[a].end; ++n) {
-        const uint32_t need = out_.needs_[n];
+      a.hangs_on = conditions;  // behind all: on none
+      for (uint32_t n = a.begin; n < a.begin + a.count; ++n) {
+        const uint32_t need = needs_[n];
         if (need & kAbsentToo) continue;
         const uint64_t cost = uses[need] + (weak_[need] ? 1ULL << 32 : 0);
         if (cost < best) {
           best = cost;
-          on[a] = need;
+          a.hangs_on = need;
         }
       }
-      if (on[a] == kNone) {
-        out_.always_.push_back(a);
-      } else {
-        ++counts[on[a] + 1];
+    }
+    std::stable_sort(alternatives_.begin(), alternatives_.end(),
+                     [](const Alternative& a, const Alternative& b) { return a.hangs_on < b.hangs_on; });
+    size_t next = 0;
+    for (uint32_t condition = 0; condition <= conditions; ++condition) {
+      out_.begin_.push_back(static_cast<uint32_t>(out_.alternatives_.size()));
+      for (; next < alternatives_.size() && alternatives_[next].hangs_on == condition; ++next) {
+        const Alternative& a = alternatives_[next];
+        out_.alternatives_.push_back(a.rule);
+        out_.alternatives_.push_back(a.count | a.many);
+        out_.alternatives_.insert(out_.alternatives_.end(), needs_.begin() + a.begin,
+                                  needs_.begin() + a.begin + a.count);
       }
     }
-    for (size_t c = 1; c < counts.size(); ++c) counts[c] += counts[c - 1];
-    out_.hangs_begin_ = counts;
-    out_.hangs_.resize(counts.back());
-    for (uint32_t a = 0; a < on.size(); ++a) {
-      if (on[a] != kNone) out_.hangs_[counts[on[a]]++] = a;
-    }
+    out_.begin_.push_back(static_cast<uint32_t>(out_.alternatives_.size()));
   }
 
+  struct Alternative {
+    uint32_t rule, begin, count;  // begin in needs_
+    uint32_t many, hangs_on;
+  };
+
   Matcher& out_;
+  bool single_;
+  uint32_t numbered_ = 0;  // paths in field_numbers_
   Test exists_;
   std::string key_;
   std::unordered_map<std::string, uint32_t> field_numbers_, condition_numbers_;
   std::vector<std::string> paths_;
   std::vector<std::vector<FieldMatcher::Use>> uses_;
   std::vector<uint32_t> field_presence_;
+  std::vector<Alternative> alternatives_;
+  std::vector<uint32_t> needs_;
   std::vector<bool> weak_;  // of a condition: nearly every value fulfils it
 };
 
@@ -142,7 +168,7 @@ Matcher::Matcher(const std::vector<const Pattern*>& patterns) {
   static std::atomic<uint64_t> next_id{1};
   id_ = next_id++;
   rule_count_ = static_cast<uint32_t>(patterns.size());
-  Compiler compiler(this);
+  Compiler compiler(this, patterns.size() == 1);
   for (uint32_t i = 0; i < rule_count_; ++i) compiler.add(i, *patterns[i]);
   compiler.finish();
 }
@@ -163,41 +189,45 @@ void Matcher::match(std::string_view event, MatchScratch* scratch, std::vector<u
   s.arrays_.clear();
   s.scopes_.assign(1, {0, MatchScratch::kNone, 0});
   EventWalk(*this, event, scratch).run();
-  for (const uint32_t condition : s.fulfilled_) {
-    for (uint32_t h = hangs_begin_[condition]; h < hangs_begin_[condition + 1]; ++h)
-      decide(hangs_[h], scratch, matched);
-  }
-  for (const uint32_t alternative : always_) decide(alternative, scratch, matched);
+  for (const uint32_t condition : s.fulfilled_)
+    decide(begin_[condition], begin_[condition + 1], scratch, matched);
+  decide(begin_[condition_count_], begin_[condition_count_ + 1], scratch, matched);
 }
 
-inline void Matcher::decide(uint32_t alternative, MatchScratch* scratch,
+// Looks at some alternatives.
+inline void Matcher::decide(uint32_t begin, uint32_t end, MatchScratch* scratch,
                             std::vector<uint32_t>* matched) const {
-  const Alternative& a = alternatives_[alternative];
-  uint32_t& last = scratch->rules_[a.rule];
-  if (last == scratch->event_ || !holds(a, scratch)) return;
-  last = scratch->event_;
-  matched->push_back(a.rule);
+  for (const uint32_t *a = alternatives_.data() + begin, *last = alternatives_.data() + end; a != last;) {
+    const uint32_t rule = a[0], count = a[1] & ~kOneOfMany;
+    const bool many = (a[1] & kOneOfMany) != 0;
+    const uint32_t* needs = a + 2;
+    a = needs + count;
+    if (many && scratch->rules_[rule] == scratch->event_) continue;
+    if (!holds(needs, count, scratch)) continue;
+    if (many) scratch->rules_[rule] = scratch->event_;
+    matched->push_back(rule);
+  }
 }
 
-bool Matcher::holds(const Alternative& alternative, MatchScratch* scratch) const {
+bool Matcher::holds(const uint32_t* needs, size_t count, MatchScratch* scratch) const {
   const uint32_t event = scratch->event_;
   size_t in_arrays = 0;
   bool absence_in_arrays = false;
-  for (uint32_t n = alternative.begin; n < alternative.end; ++n) {
-    const uint32_t number = needs_[n] & ~kAbsentToo;
+  for (size_t n = 0; n < count; ++n) {
+    const uint32_t number = needs[n] & ~kAbsentToo;
     const MatchScratch::Condition& c = scratch->conditions_[number];
     if (c.event == event) {
       if (!c.everywhere) ++in_arrays;
       continue;
     }
-    if (!(needs_[n] & kAbsentToo)) return false;
+    if (!(needs[n] & kAbsentToo)) return false;
     const MatchScratch::Condition& presence = scratch->conditions_[presence_[number]];
     if (presence.event != event) continue;
     if (presence.everywhere) return false;
     absence_in_arrays = true;
   }
   if (in_arrays <= 1 && !absence_in_arrays) return true;
-  ArraySearch search(*this, needs_.data() + alternative.begin, alternative.end - alternative.begin, scratch);
+  ArraySearch search(*this, needs, count, scratch);
   const bool found = search.succeeds();
   scratch->gave_up_ = scratch->gave_up_ || search.gave_up();
   return found;

@@ -83,30 +83,28 @@ class Matcher {
   friend class EventWalk;
   friend class ArraySearch;
   static constexpr uint32_t kNone = UINT32_MAX;
-  static constexpr uint32_t kAbsentToo = 1U
-                                         << 31;  // of a condition in `needs_`: absence of the field also does
-
-  struct Alternative {
-    uint32_t rule;
-    uint32_t begin, end;  // in needs_
-  };
+  // Of a condition needed: absence of the field also does.
+  static constexpr uint32_t kAbsentToo = 1U << 31;
+  // Of a count, see alternatives_.
+  static constexpr uint32_t kOneOfMany = 1U << 31;
 
   class Compiler;
-  bool holds(const Alternative& alternative, MatchScratch* scratch) const;
-  void decide(uint32_t alternative, MatchScratch* scratch, std::vector<uint32_t>* matched) const;
+  bool holds(const uint32_t* needs, size_t count, MatchScratch* scratch) const;
+  void decide(uint32_t begin, uint32_t end, MatchScratch* scratch, std::vector<uint32_t>* matched) const;
 
   uint64_t id_;
   uint32_t rule_count_ = 0;
   uint32_t condition_count_ = 0;
   PathTree paths_;
   std::vector<FieldMatcher> fields_;
-  std::vector<Alternative> alternatives_;
-  std::vector<uint32_t> needs_;     // conditions of alternatives, in the order of their paths
+  // The alternatives of all patterns, each as the pattern's number, how many conditions it needs (with
+  // kOneOfMany when the pattern has other alternatives) and these, in the order of their paths. Together in
+  // memory because they are read together.
+  std::vector<uint32_t> alternatives_;
+  // Which of them to look at when a condition is fulfilled: from begin[condition] to begin[condition + 1].
+  // Each hangs on one of its conditions only; those behind the last hang on none and are always looked at.
+  std::vector<uint32_t> begin_;
   std::vector<uint32_t> presence_;  // of a condition with absence: the condition that the field is there
-  // The alternatives that are looked at when a condition is fulfilled: each hangs on one of its conditions
-  // only.
-  std::vector<uint32_t> hangs_begin_, hangs_;
-  std::vector<uint32_t> always_;  // alternatives that no condition leads to
 };
 
 }  // namespace millrace::events

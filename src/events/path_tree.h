@@ -42,6 +42,7 @@ class PathTree {
   }
 
  private:
+  class Draft;
   static constexpr uint32_t kFewMax = 12;
   // A member called "a.b" is a and b. Down to this depth the tree has such names as children of their own,
   // below names are taken apart.

@@ -28,9 +28,13 @@ void RadixTree::build(std::vector<Entry> entries, bool backwards) {
     size_t common = std::min(entries[begin].key.size(), entries[end - 1].key.size());
     size_t until = depth;
     while (until < common && byte(entries[begin].key, until) == byte(entries[end - 1].key, until)) ++until;
-    Node node{
-        static_cast<uint32_t>(labels_.size()), static_cast<uint32_t>(until - depth), 0, 0, 0, false, kNone};
+    Node node{};
+    node.label = static_cast<uint32_t>(labels_.size());
+    node.length = static_cast<uint32_t>(until - depth);
+    node.value = kNone;
     for (size_t i = depth; i < until; ++i) labels_.push_back(byte(entries[begin].key, i));
+    for (uint32_t i = 0; i < node.length && i < sizeof node.start; ++i)
+      node.start[i] = labels_[node.label + i];
     if (entries[begin].key.size() == until) {
       node.value = entries[begin].value;
       ++begin;

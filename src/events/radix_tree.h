@@ -30,11 +30,9 @@ class RadixTree {
     const auto byte = [&](size_t i) { return kBackwards ? text[text.size() - 1 - i] : text[i]; };
     for (;;) {
       if (text.size() - at < node->length) return;
-      if (node->length > 1 || node == nodes_.data()) {  // one byte is what led here
-        const char* label = labels_.data() + node->label;
-        for (uint32_t i = 0; i < node->length; ++i) {
-          if (byte(at + i) != label[i]) return;
-        }
+      const char* label = node->length <= sizeof node->start ? node->start : labels_.data() + node->label;
+      for (uint32_t i = 0; i < node->length; ++i) {
+        if (byte(at + i) != label[i]) return;
       }
       at += node->length;
       if (node->value != kNone) found(node->value);
@@ -52,6 +50,7 @@ class RadixTree {
 
  private:
   struct Node {
+    char start[8];           // the label itself when it is that short: one line of memory a node
     uint32_t label, length;  // in labels_
     uint32_t first_child;
     uint16_t child_count;

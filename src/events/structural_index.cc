@@ -1,5 +1,7 @@
 // GCC 12 warns of its own intrinsics, which begin from deliberately undefined registers.
+#if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 #include "events/structural_index.h"
 
