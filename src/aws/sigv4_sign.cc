@@ -27,6 +27,20 @@ std::vector<std::string> sorted_unique(std::vector<std::string> names) {
   return names;
 }
 
+// A job signs with one key all day: five HMACs are saved for each request.
+const SigningKey& remembered_signing_key(const std::string& secret, const std::string& day,
+                                         std::string_view region, std::string_view service) {
+  struct Last {
+    std::string secret, day, region, service;
+    SigningKey key{};
+  };
+  static thread_local Last last;
+  if (last.secret != secret || last.day != day || last.region != region || last.service != service)
+    last = {secret, day, std::string(region), std::string(service),
+            derive_signing_key(secret, day, region, service)};
+  return last.key;
+}
+
 }  // namespace
 
 SigningKey derive_signing_key(std::string_view secret, std::string_view day, std::string_view region,
@@ -69,7 +83,7 @@ void sign(http::ClientRequest& request, const Credentials& credentials, std::str
   std::string canonical =
       canonical_request({request.method, url.path, url.query, headers, names, hash, is_s3});
   std::string signature =
-      signature_of(derive_signing_key(credentials.secret_access_key, day, region, service),
+      signature_of(remembered_signing_key(credentials.secret_access_key, day, region, service),
                    string_to_sign(time, scope, canonical));
   request.headers.set("Authorization", "AWS4-HMAC-SHA256 Credential=" + credentials.access_key_id + "/" +
                                            scope + ", SignedHeaders=" + base::join(names, ";") +

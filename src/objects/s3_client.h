@@ -152,7 +152,8 @@ class S3Client final : public ObjectReader {
   std::string create_upload(std::string_view key, const http::Headers& headers);
   void abort_upload(std::string_view key, const std::string& upload_id);
   std::string complete(std::string_view key, const std::string& upload_id,
-                       const std::vector<std::string>& etags, const UploadOptions& options);
+                       const std::vector<std::string>& etags, const std::string& crc32,
+                       const UploadOptions& options);
   std::string copy_parts(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
                          const CopyOptions& options);
   void download_parts(std::string_view key, int file, const ObjectDetails& object, DownloadResult& result,

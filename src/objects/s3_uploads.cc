@@ -77,10 +77,20 @@ struct S3Client::Upload {
   std::string_view key;
   std::string id;
   uint64_t size = 0, part_bytes = 0;
-  std::vector<std::string> etags;  // of the parts; empty: not there yet
+  std::vector<std::string> etags;   // of the parts; empty: not there yet
+  std::vector<std::string> crc32s;  // raw; empty: not known
 
   uint64_t offset(size_t i) const { return i * part_bytes; }
   uint64_t length(size_t i) const { return std::min(part_bytes, size - offset(i)); }
+  // Of the whole object, from those of the parts; empty when one is not known.
+  std::string whole_crc32() const {
+    std::string whole;
+    for (size_t i = 0; i < crc32s.size(); ++i) {
+      if (crc32s[i].empty()) return "";
+      whole = i == 0 ? crc32s[0] : combine_crc(ChecksumAlgorithm::kCrc32, whole, crc32s[i], length(i));
+    }
+    return whole;
+  }
   std::string part_query(size_t i) const {
     return "partNumber=" + std::to_string(i + 1) + "&uploadId=" + base::percent_encode(id);
   }
@@ -190,10 +200,12 @@ void S3Client::find_parts(Upload& upload, int file) {
     for (const ListedPart& part : page.parts) {
       auto i = static_cast<size_t>(part.number - 1);
       if (part.number < 1 || i >= upload.etags.size() || part.size != upload.length(i)) continue;
-      bool same = part.crc32.empty()
-                      ? md5_of_file(file, upload.offset(i), upload.length(i)) == part.etag
-                      : base::base64(hash_file(file, upload.offset(i), upload.length(i)).crc32) == part.crc32;
-      if (same) upload.etags[i] = part.etag;
+      std::string crc32 = part.crc32.empty() ? "" : hash_file(file, upload.offset(i), upload.length(i)).crc32;
+      bool same = part.crc32.empty() ? md5_of_file(file, upload.offset(i), upload.length(i)) == part.etag
+                                     : base::base64(crc32) == part.crc32;
+      if (!same) continue;
+      upload.etags[i] = part.etag;
+      upload.crc32s[i] = crc32;
     }
     if (!page.truncated || page.next.empty() || page.next == after) return;
     after = page.next;
@@ -206,12 +218,14 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
   upload.size = size;
   upload.part_bytes = std::max(options_.part_bytes, (size + kPartsMax - 1) / kPartsMax);
   upload.etags.resize(static_cast<size_t>((size + upload.part_bytes - 1) / upload.part_bytes));
+  upload.crc32s.resize(upload.etags.size());
   if (!options.resume.empty()) {
     upload.id = options.resume;
     find_parts(upload, file);
   } else {
     http::Headers headers = options.headers;
     headers.add("x-amz-checksum-algorithm", "CRC32");
+    headers.add("x-amz-checksum-type", "FULL_OBJECT");  // readers can check it whatever the parts were
     upload.id = create_upload(key, headers);
     if (options.begun) options.begun(upload.id);
   }
@@ -234,10 +248,11 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
         part.payload_sha256 = hashes.sha256;
         part.headers.add("x-amz-checksum-crc32", base::base64(hashes.crc32));
         upload.etags[i] = without_etag_quotes(send(part).headers.get("etag"));
+        upload.crc32s[i] = hashes.crc32;
       }
       advanced(upload.length(i));
     });
-    return complete(key, upload.id, upload.etags, options);
+    return complete(key, upload.id, upload.etags, upload.whole_crc32(), options);
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
     if (!options.begun && options.resume.empty()) abort_upload(key, upload.id);
@@ -246,7 +261,8 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
 }
 
 std::string S3Client::complete(std::string_view key, const std::string& upload_id,
-                               const std::vector<std::string>& etags, const UploadOptions& options) {
+                               const std::vector<std::string>& etags, const std::string& crc32,
+                               const UploadOptions& options) {
   std::string body = complete_document(etags);
   Call call;
   call.method = "POST";
@@ -254,6 +270,10 @@ std::string S3Client::complete(std::string_view key, const std::string& upload_i
   call.query = "uploadId=" + base::percent_encode(upload_id);
   call.headers.add("Content-Type", "application/xml");
   add_conditions(call.headers, options);
+  if (!crc32.empty()) {
+    call.headers.add("x-amz-checksum-crc32", base::base64(crc32));
+    call.headers.add("x-amz-checksum-type", "FULL_OBJECT");
+  }
   call.body = body;
   call.error_in_success = true;
   try {
@@ -334,7 +354,7 @@ std::string S3Client::copy_parts(const std::string& source_bucket, const ObjectI
       std::lock_guard lock(mutex);
       if (options.progress) options.progress(upload.length(i));
     });
-    return complete(key, upload.id, upload.etags, {});
+    return complete(key, upload.id, upload.etags, "", {});
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
     abort_upload(key, upload.id);
