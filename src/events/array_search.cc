@@ -9,7 +9,7 @@ void ArraySearch::collect(uint32_t condition, Scopes* out) const {
   out->clear();
   const MatchScratch::Condition& c = scratch_.conditions_[condition];
   if (c.event != scratch_.event_) return;
-  for (uint32_t hit = c.last_hit; hit != MatchScratch::kNone; hit = scratch_.hits_[hit].previous) {
+  for (uint32_t hit = c.last_hit; hit != MatchScratch::kNoHit; hit = scratch_.hits_[hit].previous) {
     out->push_back(scratch_.hits_[hit].scope);
   }
   if (c.everywhere) out->push_back(0);

@@ -163,14 +163,14 @@ void EventWalk::leave() {
 inline void EventWalk::found(uint32_t condition) {
   MatchScratch::Condition& c = scratch_.conditions_[condition];
   if (c.event != scratch_.event_) {
-    c = {scratch_.event_, false, MatchScratch::kNone};
+    c = {scratch_.event_, 0, MatchScratch::kNoHit};
     scratch_.fulfilled_.push_back(condition);
   }
   if (scope_ == 0) {
-    c.everywhere = true;
-  } else if (c.last_hit == MatchScratch::kNone || scratch_.hits_[c.last_hit].scope != scope_) {
+    c.everywhere = 1;
+  } else if (c.last_hit == MatchScratch::kNoHit || scratch_.hits_[c.last_hit].scope != scope_) {
     scratch_.hits_.push_back({scope_, c.last_hit});
-    c.last_hit = static_cast<uint32_t>(scratch_.hits_.size() - 1);
+    c.last_hit = static_cast<uint32_t>(scratch_.hits_.size() - 1) & MatchScratch::kNoHit;
   }
 }
 

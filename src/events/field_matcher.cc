@@ -113,11 +113,16 @@ class FieldMatcher::Builder {
   void group(Keyed<Key>* keyed, Tell&& tell) {
     std::sort(keyed->begin(), keyed->end());
     for (size_t i = 0; i < keyed->size();) {
-      const auto at = static_cast<uint32_t>(out_.targets_.size());
-      out_.targets_.push_back(0);
       const Key key = (*keyed)[i].first;
-      for (; i < keyed->size() && (*keyed)[i].first == key; ++i) out_.targets_.push_back((*keyed)[i].second);
-      out_.targets_[at] = static_cast<uint32_t>(out_.targets_.size()) - at - 1;
+      size_t end = i + 1;
+      while (end < keyed->size() && (*keyed)[end].first == key) ++end;
+      uint32_t at = (*keyed)[i].second | kAlone;
+      if (end > i + 1) {
+        at = static_cast<uint32_t>(out_.targets_.size());
+        out_.targets_.push_back(static_cast<uint32_t>(end - i));
+        for (size_t k = i; k < end; ++k) out_.targets_.push_back((*keyed)[k].second);
+      }
+      i = end;
       tell(key, at);
     }
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +45,7 @@ class FieldMatcher {
  private:
   // A target is a condition, or with this bit the number of an anything-but that the value is excluded by.
   static constexpr uint32_t kExcludes = 1U << 31;
+  static constexpr uint32_t kAlone = 1U << 30;
   struct Folded {
     std::string text;
     TestKind kind;
@@ -66,7 +66,13 @@ class FieldMatcher {
   };
   class Builder;
 
-  std::span<const uint32_t> list(uint32_t at) const { return {targets_.data() + at + 1, targets_[at]}; }
+  // Calls each(target) for a list: a place in targets_, or with kAlone the only target itself.
+  template <typename Each>
+  void for_list(uint32_t at, Each&& each) const {
+    if (at & kAlone) return each(at & ~kAlone);
+    const uint32_t* list = targets_.data() + at;
+    for (uint32_t i = 1; i <= list[0]; ++i) each(list[i]);
+  }
 
   template <typename Found>
   void reach(uint32_t target, FieldScratch* scratch, Found&& found) const {
@@ -78,15 +84,15 @@ class FieldMatcher {
   }
   template <typename Found>
   void reach_list(uint32_t at, FieldScratch* scratch, Found&& found) const {
-    for (const uint32_t target : list(at)) reach(target, scratch, found);
+    for_list(at, [&](uint32_t target) { reach(target, scratch, found); });
   }
   template <typename Found>
   void reach_folded(uint32_t at, std::string_view value, bool ascii, FieldScratch* scratch,
                     Found&& found) const {
-    for (const uint32_t index : list(at)) {
+    for_list(at, [&](uint32_t index) {
       const Folded& folded = folded_[index];
       if ((ascii && folded.ascii) || really_matches(folded, value)) reach(folded.target, scratch, found);
-    }
+    });
   }
   static bool really_matches(const Folded& folded, std::string_view value);
   void begin(FieldScratch* scratch) const;

@@ -29,6 +29,7 @@ class MatchScratch {
   friend class EventWalk;
   friend class ArraySearch;
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kNoHit = UINT32_MAX >> 1;
 
   // An element of an array that is an object or an array itself: the values in it belong together. 0 is the
   // event.
@@ -43,9 +44,9 @@ class MatchScratch {
     uint32_t scope, previous;
   };
   struct Condition {
-    uint32_t event = 0;       // the last event in which it was fulfilled
-    bool everywhere = false;  // by a value that is in no array
-    uint32_t last_hit = kNone;
+    uint32_t event = 0;           // the last event in which it was fulfilled
+    uint32_t everywhere : 1 = 0;  // by a value that is in no array
+    uint32_t last_hit : 31 = kNoHit;
   };
 
   uint64_t matcher_ = 0;

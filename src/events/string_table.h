@@ -47,55 +47,63 @@ class StringTable {
 
   // `key` must be new, and add() must not follow find().
   void add(std::string_view key, uint32_t value) {
-    entries_.push_back({static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(key.size()), value});
-    bytes_ += key;
+    begins_.push_back(static_cast<uint32_t>(entries_.size()));
+    const Header header{static_cast<uint32_t>(key.size()), value};
+    entries_.append(reinterpret_cast<const char*>(&header), sizeof header);
+    entries_ += key;
   }
   void finish() {
-    if (entries_.size() <= kFewMax) return;
+    if (begins_.size() <= kFewMax) return;
     size_t slots = 16;
-    while (slots < entries_.size() * 2) slots *= 2;
+    while (slots * 2 < begins_.size() * 3) slots *= 2;
     slots_.assign(slots, {0, kNone});
-    for (uint32_t i = 0; i < entries_.size(); ++i) {
-      const uint64_t hash = short_hash(key(entries_[i]));
+    for (const uint32_t begin : begins_) {
+      const Header header = header_at(begin);
+      const uint64_t hash = short_hash({entries_.data() + begin + sizeof header, header.length});
       size_t at = hash & (slots - 1);
-      while (slots_[at].entry != kNone) at = (at + 1) & (slots - 1);
-      slots_[at] = {static_cast<uint32_t>(hash >> 32), i};
+      while (slots_[at].begin != kNone) at = (at + 1) & (slots - 1);
+      slots_[at] = {static_cast<uint32_t>(hash >> 32), begin};
     }
   }
 
-  bool empty() const { return entries_.empty(); }
+  bool empty() const { return begins_.empty(); }
 
   uint32_t find(std::string_view text) const {
     if (slots_.empty()) {
-      for (const Entry& e : entries_) {
-        if (e.length == text.size() && std::memcmp(bytes_.data() + e.begin, text.data(), text.size()) == 0) {
-          return e.value;
-        }
+      for (const uint32_t begin : begins_) {
+        if (is_at(begin, text)) return header_at(begin).value;
       }
       return kNone;
     }
     const uint64_t hash = short_hash(text);
     const size_t mask = slots_.size() - 1;
-    for (size_t at = hash & mask; slots_[at].entry != kNone; at = (at + 1) & mask) {
+    for (size_t at = hash & mask; slots_[at].begin != kNone; at = (at + 1) & mask) {
       if (slots_[at].hash != static_cast<uint32_t>(hash >> 32)) continue;
-      const Entry& e = entries_[slots_[at].entry];
-      if (key(e) == text) return e.value;
+      if (is_at(slots_[at].begin, text)) return header_at(slots_[at].begin).value;
     }
     return kNone;
   }
 
  private:
   static constexpr size_t kFewMax = 8;
-  struct Entry {
-    uint32_t begin, length, value;
+  struct Header {
+    uint32_t length, value;
   };
   struct Slot {
-    uint32_t hash, entry;
+    uint32_t hash, begin;
   };
-  std::string_view key(const Entry& e) const { return {bytes_.data() + e.begin, e.length}; }
+  Header header_at(uint32_t begin) const {
+    Header header;
+    std::memcpy(&header, entries_.data() + begin, sizeof header);
+    return header;
+  }
+  bool is_at(uint32_t begin, std::string_view text) const {
+    return header_at(begin).length == text.size() &&
+           std::memcmp(entries_.data() + begin + sizeof(Header), text.data(), text.size()) == 0;
+  }
 
-  std::string bytes_;
-  std::vector<Entry> entries_;
+  std::string entries_;  // each a Header and the key: what a hit reads is one stretch of memory
+  std::vector<uint32_t> begins_;
   std::vector<Slot> slots_;
 };
 
