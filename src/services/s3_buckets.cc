@@ -1,11 +1,31 @@
 // Operations on buckets.
+#include "aws/xml_writer.h"
 #include "objects/store_errors.h"
 #include "services/s3_call.h"
 #include "services/s3_headers.h"
+#include "services/s3_tags.h"
 
 namespace millrace::services {
 
 namespace json = base::json;
+
+namespace {
+
+// The document that PutBucketTagging would have brought. Throws as check_tags().
+std::string tagging_document(const json::array& set) {
+  Tags tags = tags_in(set);
+  check_tags(tags, kBucketTagsMax);
+  std::string document = "<Tagging xmlns=\"" + std::string(kXmlNamespace) + "\"><TagSet>";
+  for (const auto& [key, value] : tags) {
+    document += "<Tag>";
+    aws::append_xml_element(document, "Key", key);
+    aws::append_xml_element(document, "Value", value);
+    document += "</Tag>";
+  }
+  return document + "</TagSet></Tagging>";
+}
+
+}  // namespace
 
 http::Response S3Service::list_buckets(Call& call) {
   size_t limit = call.count("MaxBuckets", 10'000);
@@ -44,7 +64,12 @@ http::Response S3Service::create_bucket(Call& call) {
       region = *wanted;
     }
   }
+  std::string tagging;
+  if (const json::object* configuration = base::find_object(call.input, "CreateBucketConfiguration"))
+    if (const json::array* set = base::find_array(*configuration, "Tags"); set && !set->empty())
+      tagging = tagging_document(*set);
   bool created = store_.create_bucket(call.bucket(), region);
+  if (created && !tagging.empty()) store_.put_setting(call.bucket(), "tagging", tagging);
   // Only us-east-1 lets an owner create a bucket twice (S3 API reference, CreateBucket).
   if (!created && options_.region != "us-east-1") throw objects::bucket_already_owned();
   return call.answer({{"Location", "/" + call.bucket()}});

@@ -1,4 +1,6 @@
 // Multipart uploads, but for UploadPart (s3_put.cc) and UploadPartCopy (s3_copies.cc).
+#include <set>
+
 #include "base/url.h"
 #include "services/s3_call.h"
 #include "services/s3_headers.h"
@@ -45,6 +47,18 @@ http::Response S3Service::complete_multipart_upload(Call& call) {
     auto etag = base::find_string(*part, "ETag");
     if (!number || !etag) throw malformed_xml();
     parts.push_back({static_cast<int>(*number), without_quotes(*etag), checksum_in(*part)});
+  }
+  if (auto told = base::find_int(call.input, "MpuObjectSize")) {
+    uint64_t sum = 0;
+    std::set<int> wanted;
+    for (const objects::CompletedPart& part : parts) wanted.insert(part.number);
+    for (const objects::PartRecord& part :
+         store_.parts(call.bucket(), call.key(), call.text("UploadId"), 0, 10'000))
+      if (wanted.contains(part.number)) sum += part.size;
+    if (*told < 0 || sum != static_cast<uint64_t>(*told))
+      throw s3_error("InvalidRequest", "The provided 'x-amz-mp-object-size' header value " +
+                                           std::to_string(*told) +
+                                           " does not match what was computed: " + std::to_string(sum));
   }
   std::optional<objects::Checksum> whole = checksum_in(call.input);
   objects::PutResult result =

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
+#include "base/strings.h"
 #include "tests/services/s3_server.h"
 
 namespace millrace::services {
@@ -199,6 +200,31 @@ TEST_F(S3SubResourcesTest, NobodyElseIsGrantedAnything) {
   expect_error(send("PUT", "/bucket/k", "z", {{"x-amz-expected-bucket-owner", "210987654321"}}), 403,
                "AccessDenied");
   expect_error(send("GET", "/bucket/k?retention"), 400, "InvalidRequest");
+}
+
+TEST_F(S3SubResourcesTest, BucketsAreTaggedAsTheyAreMade) {
+  // Without this the tags that new SDKs send with the bucket are lost without a word.
+  std::string tags = "<Tags><Tag><Key>a</Key><Value>b&amp;c</Value></Tag></Tags>";
+  std::string document = "<CreateBucketConfiguration>" + tags + "</CreateBucketConfiguration>";
+  expect_error(send("PUT", "/tagged", document), 400, "InvalidTag");
+  EXPECT_EQ(send("GET", "/tagged?location").status, 404);
+  document = base::replace_all(document, "&amp;", "=");
+  EXPECT_EQ(send("PUT", "/tagged", document).status, 200);
+  EXPECT_EQ(element(send("GET", "/tagged?tagging").body, "Value"), "b=c");
+}
+
+TEST_F(S3SubResourcesTest, TheSizeOfAnUploadIsChecked) {
+  // Without this an upload that lost its last part is completed as if it were whole.
+  std::string id = element(send("POST", "/bucket/k?uploads").body, "UploadId");
+  std::string etag(send("PUT", "/bucket/k?partNumber=1&uploadId=" + id, "12345").headers.get("etag"));
+  std::string document = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + etag +
+                         "</ETag></Part></CompleteMultipartUpload>";
+  expect_error(send("POST", "/bucket/k?uploadId=" + id, document, {{"x-amz-mp-object-size", "6"}}), 400,
+               "InvalidRequest");
+  EXPECT_EQ(send("POST", "/bucket/k?uploadId=" + id, document, {{"x-amz-mp-object-size", "5"}}).status, 200);
+  EXPECT_EQ(
+      send("HEAD", "/bucket/k", "", {{"x-amz-checksum-mode", "ENABLED"}}).headers.get("x-amz-checksum-type"),
+      "FULL_OBJECT");
 }
 
 }  // namespace
