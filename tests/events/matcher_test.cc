@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <thread>
 
@@ -223,6 +225,35 @@ TEST(RuleSet, ChangesShowInTheNextSnapshotOnly) {
   MatchScratch scratch;
   EXPECT_EQ(before->match(event, &scratch), (std::vector<std::string_view>{"one", "two"}));
   EXPECT_TRUE(rules.snapshot()->match(event, &scratch).empty());
+}
+
+TEST(RuleSet, MatchingGoesOnWhileRulesChange) {
+  // Without this a rule change under load is a data race (run it under TSan).
+  RuleSet rules;
+  rules.put("always", R"({"source":["aws.s3"]})");
+  std::atomic<bool> done = false;
+  std::atomic<size_t> matched = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      MatchScratch scratch;
+      while (!done) {
+        const auto names = rules.snapshot()->match(R"({"source":"aws.s3","n":7})", &scratch);
+        ASSERT_TRUE(std::count(names.begin(), names.end(), "always") == 1);
+        ++matched;
+      }
+    });
+  }
+  for (int i = 0; i < 200 || matched < 100; ++i) {
+    const std::string name = fmt::format("rule-{}", i % 7);
+    if (i % 3 == 0) {
+      rules.remove(name);
+    } else {
+      rules.put(name, fmt::format(R"({{"n":[{}],"source":[{{"prefix":"aws"}}]}})", i % 9));
+    }
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(Pattern, LongSourcesAreShownShortened) {
