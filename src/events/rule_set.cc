@@ -4,11 +4,11 @@
 
 namespace millrace::events {
 
-std::vector<std::string_view> RuleSet::Snapshot::match(std::string_view event, MatchScratch* scratch) const {
+std::vector<std::string> RuleSet::Snapshot::match(std::string_view event, MatchScratch* scratch) const {
   std::vector<uint32_t> rules;
   matcher_->match(event, scratch, &rules);
   std::sort(rules.begin(), rules.end());  // numbers are in the order of names
-  std::vector<std::string_view> names;
+  std::vector<std::string> names;
   names.reserve(rules.size());
   for (const uint32_t rule : rules) names.emplace_back(names_[rule]);
   return names;

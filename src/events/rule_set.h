@@ -19,7 +19,7 @@ class RuleSet {
   class Snapshot {
    public:
     // The names of the rules that match, sorted. Throws as Matcher::match does.
-    std::vector<std::string_view> match(std::string_view event, MatchScratch* scratch) const;
+    std::vector<std::string> match(std::string_view event, MatchScratch* scratch) const;
     // The same as numbers, unsorted, for callers that count in millions; name() says whose they are.
     void match(std::string_view event, MatchScratch* scratch, std::vector<uint32_t>* rules) const {
       matcher_->match(event, scratch, rules);

@@ -223,7 +223,7 @@ TEST(RuleSet, ChangesShowInTheNextSnapshotOnly) {
   EXPECT_FALSE(rules.remove("two"));
   const std::string event = R"({"source":"aws.s3","detail":{"n":1.0}})";
   MatchScratch scratch;
-  EXPECT_EQ(before->match(event, &scratch), (std::vector<std::string_view>{"one", "two"}));
+  EXPECT_EQ(before->match(event, &scratch), (std::vector<std::string>{"one", "two"}));
   EXPECT_TRUE(rules.snapshot()->match(event, &scratch).empty());
 }
 
