@@ -26,18 +26,20 @@ class ArraySearch {
   static constexpr size_t kStepsMax = 200'000;
   using Scopes = std::vector<uint32_t>;
 
+  // Sets of conditions by their place; those from the 64th on share a bit.
+  using Blame = uint64_t;
+  static Blame bit(size_t k) { return 1ULL << (k < 63 ? k : 63); }
+
   void collect(uint32_t condition, Scopes* out) const;
-  bool search(size_t k);
-  bool present(size_t k);
-  size_t next(const Scopes& scopes, size_t from);
-  size_t pin(uint32_t scope);
+  bool search(size_t k, Blame* blame);
+  size_t next(const Scopes& scopes, size_t from, Blame* blame);
+  size_t pin(uint32_t scope, size_t k);
   void unpin(size_t count);
 
   const Matcher& matcher_;
   const uint32_t* needs_;
   size_t count_;
   MatchScratch& scratch_;
-  bool absence_ = false;  // is asked for somewhere
   size_t steps_ = 0;
 };
 

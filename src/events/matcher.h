@@ -40,6 +40,10 @@ class MatchScratch {
   struct Array {
     uint32_t begin, end;  // its scopes and those inside them
   };
+  struct Pin {
+    uint32_t scope;  // 0: none
+    uint32_t by;     // the condition, by its place among those needed
+  };
   struct Hit {
     uint32_t scope, previous;
   };
@@ -62,8 +66,8 @@ class MatchScratch {
   std::vector<Array> arrays_;
   std::vector<uint32_t> rules_;  // the last event that a rule matched
   // The search through arrays.
-  std::vector<uint32_t> pinned_;  // of an array: the element chosen
-  std::vector<uint32_t> pins_;    // the arrays pinned so far
+  std::vector<Pin> pinned_;     // of an array: the element chosen
+  std::vector<uint32_t> pins_;  // the arrays pinned so far
   std::vector<std::vector<uint32_t>> values_, presences_;
 };
 

@@ -203,6 +203,28 @@ TEST(Matcher, ManyElementsAreQuick) {
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
 }
 
+TEST(Matcher, IndependentArraysAddUpAndDoNotMultiply) {
+  // Without this the search is given up in the first order and the match in the second is lost.
+  std::string packages, labels;
+  for (int i = 0; i < 1500; ++i) {
+    packages += fmt::format(R"({}{{"k":"p"}})", i ? "," : "");
+    labels += fmt::format(R"({}{{"k":"l"}})", i ? "," : "");
+  }
+  const std::string event = fmt::format(
+      R"({{"o":[{{"a":[{}],"b":[{}],"z":"no"}},{{"a":[{{"k":"p"}}],"b":[{{"k":"l"}}],"z":"yes"}}],"q":[{}],"r":[{}]}})",
+      packages, labels, packages, labels);
+  EXPECT_TRUE(matches(R"({"o":{"a":{"k":["p"]},"b":{"k":["l"]},"z":["yes"]}})", event));
+  EXPECT_FALSE(matches(R"({"o":{"a":{"k":["p"]},"b":{"k":["l"]},"z":["yes"],"zz":["x"]}})", event));
+  const Pattern pattern = parse_pattern(
+      R"({"o":{"a":{"k":["p"]},"z":["yes"]},"q":{"k":["p"],"m":[{"exists":false}]},"r":{"k":["l"]},"s":["x",{"exists":false}]})");
+  const Matcher matcher({&pattern});
+  MatchScratch scratch;
+  std::vector<uint32_t> matched;
+  matcher.match(event, &scratch, &matched);
+  EXPECT_EQ(matched.size(), 1U);
+  EXPECT_FALSE(scratch.gave_up());
+}
+
 TEST(Matcher, DeepNestingIsRefusedWhereRulesLook) {
   // Without this an event of brackets would overflow the stack.
   const std::string deep = std::string(100000, '[') + std::string(100000, ']');
