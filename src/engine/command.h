@@ -32,6 +32,8 @@ enum class ApiOperation {
   kSubmitJob,
   kCancelJob,
   kTerminateJob,
+  kCancelJobs,
+  kTerminateJobs,
   kTagResource,
   kUntagResource,
 };

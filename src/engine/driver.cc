@@ -167,15 +167,13 @@ void Driver::run_group(std::vector<Item>& group) {
   }
 }
 
-// Finished jobs are on disk only, but can be tagged.
+// Finished jobs are on disk only, but can be tagged and depended on.
 void Driver::recall(const Command& command) {
-  std::optional<JobSeq> seq = engine_->missing_job(command);
-  if (!seq) return;
-  try {
-    if (std::unique_ptr<Job> job = store_.load_job(*seq, *engine_)) engine_->recall(std::move(job));
-  } catch (const base::Error& error) {
-    spdlog::error("cannot read job {}: {}", *seq, error.what());  // the command says that it is not found
-  }
+  for (JobSeq seq : engine_->missing_jobs(command)) try {
+      if (std::unique_ptr<Job> job = store_.load_job(seq, *engine_)) engine_->recall(std::move(job));
+    } catch (const base::Error& error) {
+      spdlog::error("cannot read job {}: {}", seq, error.what());  // the command says that it is not found
+    }
 }
 
 void Driver::refuse_group(std::vector<Item>& group, const std::string& why) {

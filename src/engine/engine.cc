@@ -38,6 +38,7 @@ Outcome Engine::apply(const Command& command, TimeMs now) {
   } catch (const std::exception& error) {
     outcome.reply = Refusal{500, "ServerException", std::string("Internal error: ") + error.what()};
   }
+  tell_dependents(now);
   if (schedule_needed_) schedule(now);
   outcome.effects = std::move(effects_);
   effects_.clear();
@@ -69,6 +70,10 @@ json::object Engine::apply_api(const ApiCommand& command, TimeMs now) {
       return stop_job(input, false, now);
     case ApiOperation::kTerminateJob:
       return stop_job(input, true, now);
+    case ApiOperation::kCancelJobs:
+      return stop_jobs(input, false, now);
+    case ApiOperation::kTerminateJobs:
+      return stop_jobs(input, true, now);
     case ApiOperation::kTagResource:
       return change_tags(input, false);
     case ApiOperation::kUntagResource:
@@ -89,16 +94,20 @@ void Engine::forget_finished() {
   finished_.clear();
 }
 
-std::optional<JobSeq> Engine::missing_job(const Command& command) const {
+std::vector<JobSeq> Engine::missing_jobs(const Command& command) const {
   const auto* api = std::get_if<ApiCommand>(&command);
-  if (!api ||
-      (api->operation != ApiOperation::kTagResource && api->operation != ApiOperation::kUntagResource))
-    return std::nullopt;
-  std::string_view arn = base::find_string(api->input, "resourceArn").value_or("");
-  size_t at = arn.find(":job/");
-  if (at == std::string_view::npos) return std::nullopt;
-  std::optional<JobSeq> seq = ids_.from_uuid(arn.substr(at + 5));
-  return seq && !jobs_.contains(*seq) ? seq : std::nullopt;
+  std::vector<JobSeq> named;
+  if (!api) return named;
+  if (api->operation == ApiOperation::kSubmitJob) {
+    named = named_jobs(api->input);
+  } else if (api->operation == ApiOperation::kTagResource || api->operation == ApiOperation::kUntagResource) {
+    std::string_view arn = base::find_string(api->input, "resourceArn").value_or("");
+    size_t at = arn.find(":job/");
+    if (at == std::string_view::npos) return named;
+    if (std::optional<JobSeq> seq = ids_.from_uuid(arn.substr(at + 5))) named.push_back(*seq);
+  }
+  std::erase_if(named, [this](JobSeq seq) { return jobs_.contains(seq); });
+  return named;
 }
 
 void Engine::recall(std::unique_ptr<Job> job) {
@@ -157,6 +166,13 @@ void Engine::restore(std::unique_ptr<Job> restored) {
 void Engine::restore_counters(JobSeq last_job, uint64_t last_token) {
   last_job_ = last_job;
   last_token_ = last_token;
+  std::vector<Job*> ready;
+  for (const auto& [number, queue] : queues_)
+    for (const auto& [seq, job] : queue->jobs[static_cast<size_t>(JobStatus::kPending)]) {
+      restore_dependencies(*job);
+      if (!job->waits_for) ready.push_back(job);
+    }
+  for (Job* job : ready) set_status(*job, JobStatus::kRunnable);
   for (const auto& [token, job] : attempts_) {
     uint64_t& after = job->current->after;
     if (after != 0 && attempts_.contains(after)) {

@@ -52,9 +52,9 @@ class Engine {
   Changes take_changes();
   // Drops finished jobs from memory, once they are durable.
   void forget_finished();
-  // The job that the resource of a TagResource or UntagResource names, when it is not in memory because it
-  // has finished; recall() takes it back from the store for one command, until forget_finished().
-  std::optional<JobSeq> missing_job(const Command& command) const;
+  // Jobs that the command names and that are not in memory because they have finished: those of dependsOn,
+  // and the resource to be tagged. recall() takes one back from the store, until forget_finished().
+  std::vector<JobSeq> missing_jobs(const Command& command) const;
   void recall(std::unique_ptr<Job> job);
   // When Tick should come at the latest; 0: no need.
   TimeMs next_deadline() const;
@@ -92,6 +92,8 @@ class Engine {
   const std::map<std::string, JobQueue*, std::less<>>& queues() const { return queues_by_name_; }
   // Why a RUNNABLE job is not running yet, with numbers.
   std::string why_waiting(const Job& job) const;
+  // The same of a PENDING job; empty when that is not known.
+  std::string why_pending(const Job& job) const;
 
  private:
   struct Host {
@@ -112,6 +114,8 @@ class Engine {
   json::object delete_job_queue(const json::object& input, TimeMs now);
   json::object submit_job(const json::object& input, TimeMs now);
   json::object stop_job(const json::object& input, bool terminate, TimeMs now);
+  json::object stop_jobs(const json::object& input, bool terminate, TimeMs now);
+  void stop_one(std::string_view id, const std::string& reason, bool terminate, TimeMs now);
   json::object change_tags(const json::object& input, bool remove);
 
   void host_up(const HostUp& host, TimeMs now);
@@ -129,6 +133,14 @@ class Engine {
   void stop_attempt(Job& job);
   void end_deletion(JobQueue& queue);
   void mark(Job& job);
+
+  // dependencies.cc
+  std::vector<JobSeq> named_jobs(const json::object& submission) const;
+  std::vector<const Job*> check_dependencies(const json::object& submission) const;
+  void wait_for(Job& job, const std::vector<const Job*>& dependencies, TimeMs now);
+  void stop_waiting(Job& job);
+  void tell_dependents(TimeMs now);
+  void restore_dependencies(Job& job);
 
   // scheduler.cc
   void schedule(TimeMs now);
@@ -167,6 +179,8 @@ class Engine {
   std::set<std::pair<int, uint64_t>> open_places_;         // attempts that nobody follows yet, by depth
   std::unordered_map<uint64_t, Job*> followers_;           // on deck, by the token of the one in front
   double mean_length_ms_ = 1000;                           // of the latest attempts
+  std::unordered_map<JobSeq, std::vector<Job*>> dependents_;  // PENDING jobs by what they wait for
+  std::vector<std::pair<JobSeq, bool>> ended_;                // in this command; true: succeeded
   Host host_;
   bool schedule_needed_ = false;
 

@@ -59,11 +59,12 @@ struct Job {
   std::string status_reason;  // of the last attempt, or the caller's reason
   std::string stop_reason;    // what a terminated job will say
   std::unique_ptr<json::object> tags;
-  std::unique_ptr<Attempt> current;      // STARTING or RUNNING
-  ComputeEnvironment* placed = nullptr;  // where `current` takes its room
-  std::vector<Attempt> attempts;         // finished ones
-  bool changed = false;                  // named in Changes already
-  bool stored = false;                   // has a row
+  std::unique_ptr<std::vector<JobSeq>> waits_for;  // PENDING: live jobs that must succeed first
+  std::unique_ptr<Attempt> current;                // STARTING or RUNNING
+  ComputeEnvironment* placed = nullptr;            // where `current` takes its room
+  std::vector<Attempt> attempts;                   // finished ones
+  bool changed = false;                            // named in Changes already
+  bool stored = false;                             // has a row
 };
 
 }  // namespace millrace::engine

@@ -17,6 +17,15 @@ constexpr size_t kSubmissionBytesMax = 30 * 1024;
 constexpr size_t kReasonMax = 1024;
 constexpr int64_t kStopGraceMs = 30'000;  // SIGTERM to SIGKILL (ECS stopTimeout)
 
+constexpr size_t kStopJobsMax = 50;
+
+std::string stop_reason(const json::object& input) {
+  auto reason = base::find_string(input, "reason").value_or("");
+  if (reason.empty()) throw Reject("reason cannot be empty.");
+  if (base::utf8_length(reason) > kReasonMax) throw Reject("reason must be at most 1024 characters long.");
+  return std::string(reason);
+}
+
 }  // namespace
 
 json::object Engine::submit_job(const json::object& input, TimeMs now) {
@@ -44,7 +53,7 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
     throw Reject(
         "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share "
         "scheduling policy.");
-  for (const char* later : {"arrayProperties", "dependsOn", "nodeOverrides", "ecsPropertiesOverride",
+  for (const char* later : {"arrayProperties", "nodeOverrides", "ecsPropertiesOverride",
                             "eksPropertiesOverride", "consumableResourcePropertiesOverride"})
     if (const json::value* value = base::find(input, later)) {
       bool empty = (value->is_array() && value->get_array().empty()) ||
@@ -61,6 +70,7 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
       kept.insert(member);
   EffectiveJob effective = merge(*definition, kept);
   check_submission(*definition, kept, effective);
+  std::vector<const Job*> dependencies = check_dependencies(kept);
 
   auto job = std::make_unique<Job>();
   job->submission = json::serialize(kept);
@@ -80,7 +90,7 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
   Job& made = *job;
   jobs_[made.seq] = std::move(job);
   queue->jobs[static_cast<size_t>(made.status)][made.seq] = &made;
-  set_status(made, JobStatus::kRunnable);
+  wait_for(made, dependencies, now);
   std::string id = ids_.to_uuid(made.seq);
   json::object out;
   out["jobArn"] = config_.arn("job/" + id);
@@ -91,16 +101,38 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
 
 json::object Engine::stop_job(const json::object& input, bool terminate, TimeMs now) {
   auto id = base::find_string(input, "jobId").value_or("");
-  auto reason = base::find_string(input, "reason").value_or("");
   if (id.empty()) throw Reject("jobId cannot be empty.");
-  if (reason.empty()) throw Reject("reason cannot be empty.");
-  if (base::utf8_length(reason) > kReasonMax) throw Reject("reason must be at most 1024 characters long.");
+  stop_one(id, stop_reason(input), terminate, now);
+  return {};
+}
+
+// CancelJobs and TerminateJobs.
+json::object Engine::stop_jobs(const json::object& input, bool terminate, TimeMs now) {
+  std::string reason = stop_reason(input);
+  const json::array& ids = input.at("jobs").as_array();
+  if (ids.empty()) throw Reject("jobs cannot be empty.");
+  if (ids.size() > kStopJobsMax)
+    throw Reject(fmt::format("At most {} jobs can be given, got {}.", kStopJobsMax, ids.size()));
+  json::array successful, errors;
+  for (const json::value& value : ids) {
+    std::string_view id = base::view(value.get_string());
+    if (id.empty()) {
+      errors.push_back(
+          {{"job", value}, {"code", "ClientException"}, {"message", "The job id cannot be empty."}});
+      continue;
+    }
+    stop_one(id, reason, terminate, now);
+    successful.push_back(value);
+  }
+  return {{"successful", std::move(successful)}, {"errors", std::move(errors)}};
+}
+
+// As AWS: no error for a job that is not there or has finished.
+void Engine::stop_one(std::string_view id, const std::string& reason, bool terminate, TimeMs now) {
   auto seq = ids_.from_uuid(id);
   auto it = seq ? jobs_.find(*seq) : jobs_.end();
-  if (it == jobs_.end() || is_finished(it->second->status))
-    return {};  // as AWS: no error for what is not there
-  cancel_waiting(*it->second, std::string(reason), terminate, now);
-  return {};
+  if (it != jobs_.end() && !is_finished(it->second->status))
+    cancel_waiting(*it->second, reason, terminate, now);
 }
 
 // Ends a job that has no attempt under way; one that has is stopped when `terminate`, else left alone.
@@ -112,6 +144,12 @@ void Engine::cancel_waiting(Job& job, const std::string& reason, bool terminate,
     mark(job);
     stop_attempt(job);
     return;
+  }
+  if (job.status == JobStatus::kPending && !terminate) {  // takes effect when its dependencies have ended
+    if (job.cancelled) return;
+    job.cancelled = true;
+    job.stop_reason = reason;
+    return mark(job);
   }
   (terminate ? job.terminated : job.cancelled) = true;
   job.stopped_at = now;
@@ -138,6 +176,8 @@ void Engine::finish(Job& job, JobStatus status, std::string reason, TimeMs now) 
   if (job.stopped_at == 0) job.stopped_at = now;
   set_status(job, status);
   finished_.push_back(job.seq);
+  stop_waiting(job);
+  ended_.emplace_back(job.seq, status == JobStatus::kSucceeded);
   schedule_needed_ = true;  // it may have been the head that its queue waited for
   end_deletion(*job.queue);
 }

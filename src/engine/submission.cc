@@ -112,6 +112,8 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
   const json::object* timeout = base::find_object(submission, "timeout");
   if (!timeout) timeout = base::find_object(definition.body, "timeout");
   if (timeout) job.timeout_s = base::find_int(*timeout, "attemptDurationSeconds");
+  if (const json::array* dependencies = base::find_array(submission, "dependsOn"))
+    job.depends_on = *dependencies;
   job.propagate_tags = base::find_bool(submission, "propagateTags")
                            .value_or(base::find_bool(definition.body, "propagateTags").value_or(false));
   return job;

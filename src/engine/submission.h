@@ -19,6 +19,7 @@ struct EffectiveJob {
       container;  // image, command (with Ref:: replaced), environment merged by name, resourceRequirements …
   std::optional<json::object> retry_strategy;
   std::optional<int64_t> timeout_s;  // of one attempt
+  json::array depends_on;
   bool propagate_tags = false;
   Resources resources;
 };

@@ -27,6 +27,13 @@ void add_run(json::object& container, const Attempt& attempt, const Job& job, co
   container["networkInterfaces"] = json::array();
 }
 
+// Of a job that waits: why it does.
+std::string status_reason(const Job& job, const Engine& engine) {
+  if (job.status == JobStatus::kRunnable) return engine.why_waiting(job);
+  if (job.status == JobStatus::kPending) return engine.why_pending(job);
+  return job.status_reason;
+}
+
 const Attempt* latest(const Job& job) {
   if (job.current) return job.current.get();
   return job.attempts.empty() ? nullptr : &job.attempts.back();
@@ -55,7 +62,7 @@ json::object describe(const Job& job, const Engine& engine) {
     attempts.push_back(std::move(shown));
   }
   out["attempts"] = std::move(attempts);
-  std::string reason = job.status == JobStatus::kRunnable ? engine.why_waiting(job) : job.status_reason;
+  std::string reason = status_reason(job, engine);
   if (!reason.empty()) out["statusReason"] = reason;
   out["createdAt"] = job.created_at;
   if (effective.retry_strategy) {
@@ -65,7 +72,7 @@ json::object describe(const Job& job, const Engine& engine) {
   }
   if (job.started_at > 0) out["startedAt"] = job.started_at;
   if (job.stopped_at > 0) out["stoppedAt"] = job.stopped_at;
-  out["dependsOn"] = json::array();
+  out["dependsOn"] = effective.depends_on;
   out["jobDefinition"] = job.definition->arn(config);
   out["parameters"] = effective.parameters;
   json::object container = effective.container;
@@ -93,7 +100,7 @@ json::object summarize(const Job& job, const Engine& engine) {
   out["jobName"] = job.name;
   out["createdAt"] = job.created_at;
   out["status"] = name(job.status);
-  std::string reason = job.status == JobStatus::kRunnable ? engine.why_waiting(job) : job.status_reason;
+  std::string reason = status_reason(job, engine);
   if (!reason.empty()) out["statusReason"] = reason;
   if (job.started_at > 0) out["startedAt"] = job.started_at;
   if (job.stopped_at > 0) out["stoppedAt"] = job.stopped_at;

@@ -19,7 +19,7 @@ struct Write {
   std::string_view name;
   ApiOperation operation;
 };
-constexpr std::array<Write, 13> kWrites = {{
+constexpr std::array<Write, 15> kWrites = {{
     {"RegisterJobDefinition", ApiOperation::kRegisterJobDefinition},
     {"DeregisterJobDefinition", ApiOperation::kDeregisterJobDefinition},
     {"CreateComputeEnvironment", ApiOperation::kCreateComputeEnvironment},
@@ -31,6 +31,8 @@ constexpr std::array<Write, 13> kWrites = {{
     {"SubmitJob", ApiOperation::kSubmitJob},
     {"CancelJob", ApiOperation::kCancelJob},
     {"TerminateJob", ApiOperation::kTerminateJob},
+    {"CancelJobs", ApiOperation::kCancelJobs},
+    {"TerminateJobs", ApiOperation::kTerminateJobs},
     {"TagResource", ApiOperation::kTagResource},
     {"UntagResource", ApiOperation::kUntagResource},
 }};

@@ -102,6 +102,11 @@ Command EngineWorld::submission() {
   }
   if (random_.percent(20))
     overrides += fmt::format(R"(,"timeout":{{"attemptDurationSeconds":{}}})", random_.between(55, 120));
+  if (random_.percent(25)) {
+    overrides += fmt::format(R"(,"dependsOn":[{{"jobId":"{}"}})", a_job());
+    if (random_.percent(40)) overrides += fmt::format(R"(,{{"jobId":"{}","type":"SEQUENTIAL"}})", a_job());
+    overrides += "]";
+  }
   return ApiCommand{
       ApiOperation::kSubmitJob,
       engine::object(fmt::format(R"({{"jobName":"j","jobQueue":"q{}","jobDefinition":"d{}"{}}})",
@@ -119,6 +124,10 @@ Command EngineWorld::random_command() {
   if (which < 56)
     return make(ApiOperation::kCancelJob,
                 fmt::format(R"({{"jobId":"{}","reason":"cancelled at {}"}})", a_job(), step_));
+  if (which < 57)
+    return make(
+        ApiOperation::kTerminateJobs,
+        fmt::format(R"({{"jobs":["{}","{}"],"reason":"terminated at {}"}})", a_job(), a_job(), step_));
   if (which < 62)
     return make(ApiOperation::kTerminateJob,
                 fmt::format(R"({{"jobId":"{}","reason":"terminated at {}"}})", a_job(), step_));
@@ -167,6 +176,8 @@ Command EngineWorld::random_command() {
 Outcome EngineWorld::apply(const Command& command) {
   uint64_t before = engine_->counters().second;
   if (const auto* host = std::get_if<HostUp>(&command)) offered_ = *host;
+  for (engine::JobSeq seq : engine_->missing_jobs(command))
+    if (auto job = store_->load_job(seq, *engine_)) engine_->recall(std::move(job));
   Outcome outcome = engine_->apply(command, now_);
   if (const auto* refusal = std::get_if<Refusal>(&outcome.reply))
     hold(refusal->status == 400 && refusal->code == "ClientException", "{}", refusal->message);

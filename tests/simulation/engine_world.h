@@ -36,7 +36,7 @@ class EngineWorld {
   struct Counts {
     int submitted = 0, succeeded = 0, failed = 0, retried = 0, timed_out = 0, terminated = 0;
     int crashes = 0, failed_commits = 0, host_deaths = 0, resent = 0;
-    int on_deck = 0, revoked = 0;
+    int on_deck = 0, revoked = 0, dependent = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -75,6 +75,7 @@ class EngineWorld {
   void check_jobs();
   void check_room();
   void check_nothing_waits_for_nothing();
+  void check_dependencies(const engine::Job& job);
   void check_finished(engine::JobSeq seq);
   void check_end(const engine::Job& job);
   Snapshot snapshot();

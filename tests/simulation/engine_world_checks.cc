@@ -50,6 +50,7 @@ void EngineWorld::check_jobs() {
         hold(used + (under_way ? 1 : 0) <= allowed && (under_way || used < allowed),
              "job {} has {} attempts behind it, is {}, and may have {}", seq, used, engine::name(job->status),
              allowed);
+        check_dependencies(*job);
         if (!under_way) continue;
         hold(tokens.insert(job->current->token).second, "two jobs have token {}", job->current->token);
         hold(job->current->token <= last_token_, "token {} is above the counter", job->current->token);
@@ -72,6 +73,23 @@ void EngineWorld::check_jobs() {
   }
   for (const auto& [id, seq] : jobs_)
     hold(live.contains(seq) || finished_.contains(seq), "acknowledged job {} is lost", id);
+}
+
+// A job is PENDING exactly as long as something it depends on has not succeeded.
+void EngineWorld::check_dependencies(const Job& job) {
+  bool open = false;
+  for (const json::value& value : engine::effective_job(job).depends_on) {
+    JobSeq seq = *engine_->ids().from_uuid(base::find_string(value.as_object(), "jobId").value_or(""));
+    if (engine_->find_job(seq)) {
+      open = true;
+      continue;
+    }
+    std::unique_ptr<Job> ended = store_->load_job(seq, *engine_);
+    hold(ended && ended->status == JobStatus::kSucceeded, "job {} is {} although job {} did not succeed",
+         job.seq, engine::name(job.status), seq);
+  }
+  hold(open == (job.status == JobStatus::kPending), "job {} is {} and its dependencies have {}ended", job.seq,
+       engine::name(job.status), open ? "not " : "");
 }
 
 // A job that has just finished, or was never seen before.
@@ -110,6 +128,11 @@ void EngineWorld::check_end(const Job& job) {
     return;
   }
   if (job.terminated || job.cancelled) return;
+  if (job.status_reason == engine::reasons::kDependencyFailed) {
+    ++counts_.dependent;
+    hold(job.attempts.empty(), "job {} ran before its dependency failed", job.seq);
+    return;
+  }
   hold(!job.attempts.empty(), "job {} FAILED without an attempt: {}", job.seq, job.status_reason);
   const engine::Attempt& last = job.attempts.back();
   engine::EffectiveJob effective = engine::effective_job(job);

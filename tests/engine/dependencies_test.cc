@@ -1,0 +1,97 @@
+// Jobs that wait for others.
+#include <gtest/gtest.h>
+
+#include "tests/engine/harness.h"
+
+namespace millrace::engine {
+namespace {
+
+std::string after(std::initializer_list<std::string> ids, const std::string& extra = "") {
+  std::string list;
+  for (const std::string& id : ids) list += (list.empty() ? "" : ",") + (R"({"jobId":")" + id + R"("})");
+  return R"(,"dependsOn":[)" + list + "]" + extra;
+}
+
+struct Dependencies : ::testing::Test {
+  Harness h{4};
+  void SetUp() override { h.basics(); }
+  void end(const std::string& id, int code) {
+    h.run(id);
+    h.exit(id, code);
+  }
+};
+
+TEST_F(Dependencies, AJobRunsWhenAllItWaitsForHaveSucceeded) {
+  // Breaks when one of several is enough, or the last one tells nobody.
+  std::string a = h.submit(), b = h.submit(), c = h.submit(after({a, b, a}));
+  EXPECT_EQ(h.status(c), "PENDING");
+  EXPECT_NE(h.reason(c).find(a), std::string::npos) << h.reason(c);
+  EXPECT_EQ(h.job(c).at("dependsOn").as_array().size(), 3u);
+  end(a, 0);
+  EXPECT_EQ(h.status(c), "PENDING");
+  end(b, 0);
+  EXPECT_EQ(h.status(c), "STARTING");
+}
+
+TEST_F(Dependencies, AFailureGoesDownTheWholeLine) {
+  // Breaks when jobs wait for ever for what failed, or a long line is followed by recursion.
+  std::string first = h.submit(), last = first;
+  std::vector<std::string> line;
+  for (int i = 0; i < 20'000; ++i) line.push_back(last = h.submit(after({last})));
+  end(first, 1);
+  for (const std::string& id : {line.front(), line[9999], line.back()}) {
+    EXPECT_EQ(h.status(id), "FAILED");
+    EXPECT_EQ(h.reason(id), "Dependent Job failed");
+  }
+  std::string late = h.submit(after({first}));
+  EXPECT_EQ(h.status(late), "FAILED");
+}
+
+TEST_F(Dependencies, ARetryIsNoFailure) {
+  // Breaks when the first failed attempt of a dependency is taken for its end.
+  std::string a = h.submit(R"(,"retryStrategy":{"attempts":2})"), b = h.submit(after({a}));
+  end(a, 1);
+  EXPECT_EQ(h.status(b), "PENDING");
+  end(a, 0);
+  EXPECT_EQ(h.status(b), "STARTING");
+}
+
+TEST_F(Dependencies, CancelWaitsForTheDependenciesTerminateDoesNot) {
+  // Breaks when CancelJob of a PENDING job is forgotten (Batch API reference, CancelJob).
+  std::string a = h.submit(), cancelled = h.submit(after({a})), terminated = h.submit(after({a}));
+  h.ok(ApiOperation::kCancelJob, R"({"jobId":")" + cancelled + R"(","reason":"not needed"})");
+  h.ok(ApiOperation::kTerminateJob, R"({"jobId":")" + terminated + R"(","reason":"now"})");
+  EXPECT_EQ(h.status(cancelled), "PENDING");
+  EXPECT_EQ(h.status(terminated), "FAILED");
+  end(a, 0);
+  EXPECT_EQ(h.status(cancelled), "FAILED");
+  EXPECT_EQ(h.reason(cancelled), "not needed");
+}
+
+TEST_F(Dependencies, WhatCannotBeWaitedForIsRefused) {
+  // Breaks when a job waits for something that will never be.
+  std::string submit = R"({"jobName":"j","jobQueue":"q","jobDefinition":"d")";
+  std::string nobody = "11111111-2222-4333-8444-555555555555";
+  EXPECT_NE(h.refused(ApiOperation::kSubmitJob, submit + after({nobody}) + "}").find(nobody),
+            std::string::npos);
+  h.refused(ApiOperation::kSubmitJob, submit + R"(,"dependsOn":[{"type":"SEQUENTIAL"}]})");
+  std::string a = h.submit();
+  h.refused(ApiOperation::kSubmitJob, submit + R"(,"dependsOn":[{"jobId":")" + a + R"(","type":"N_TO_N"}]})");
+  std::string many;
+  for (int i = 0; i < 21; ++i) many += std::string(i ? "," : "") + R"({"jobId":")" + a + R"("})";
+  h.refused(ApiOperation::kSubmitJob, submit + R"(,"dependsOn":[)" + many + "]}");
+}
+
+TEST_F(Dependencies, ManyJobsAreStoppedAtOnce) {
+  // Breaks when TerminateJobs stops at the first id that is unknown or finished.
+  std::string a = h.submit(), b = h.submit(), done = h.submit();
+  end(done, 0);
+  json::object reply = h.ok(ApiOperation::kTerminateJobs, R"({"jobs":[")" + a + R"(","no-such-job",")" +
+                                                              done + R"(","",")" + b + R"("],"reason":"x"})");
+  EXPECT_EQ(reply.at("successful").as_array().size(), 4u);
+  EXPECT_EQ(reply.at("errors").as_array().size(), 1u);
+  EXPECT_EQ(h.stopped.size(), 2u);
+}
+
+}  // namespace
+}  // namespace millrace::engine
