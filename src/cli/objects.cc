@@ -63,6 +63,7 @@ void print_entry(const Arguments& arguments, const std::string& key, const objec
       line["Size"] = object->size;
       line["ETag"] = object->etag;
       line["LastModified"] = base::iso8601(object->modified);
+      if (!object->storage_class.empty()) line["StorageClass"] = object->storage_class;
       if (object->checksum)
         line["Checksum" + std::string(objects::checksum_name(object->checksum->algorithm))] =
             object->checksum->value;

@@ -187,16 +187,16 @@ void ObjectIndex::erase_object(int64_t bucket, std::string_view key) {
 void ObjectIndex::scan_objects(int64_t bucket, std::string_view key, bool inclusive,
                                const std::function<bool(ListedObject&&)>& visit) {
   sql::Statement& s = inclusive ? statement(
-                                      "SELECT key,size,etag,modified,checksum FROM objects"
+                                      "SELECT key,size,etag,modified,checksum,headers FROM objects"
                                       " WHERE bucket=$1 AND key>=$2 ORDER BY key")
                                 : statement(
-                                      "SELECT key,size,etag,modified,checksum FROM objects"
+                                      "SELECT key,size,etag,modified,checksum,headers FROM objects"
                                       " WHERE bucket=$1 AND key>$2 ORDER BY key");
   Running running(s);
   s.bind(1, bucket).bind_blob(2, key);
   while (s.step()) {
     if (!visit({std::string(s.text(0)), static_cast<uint64_t>(s.int64(1)), std::string(s.text(2)), s.int64(3),
-                read_checksum(s, 4)}))
+                read_checksum(s, 4), storage_class_in(s.text(5))}))
       return;
   }
 }

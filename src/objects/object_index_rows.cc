@@ -1,5 +1,7 @@
 #include "objects/object_index_rows.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/strings.h"
 
@@ -82,6 +84,17 @@ ObjectRecord read_object(sql::Statement& s) {
       object.part_sizes.push_back(base::parse_number<uint64_t>(part).value_or(0));
   object.null_version = s.int64(8) != 0;
   return object;
+}
+
+std::string storage_class_in(std::string_view packed) {
+  while (!packed.empty()) {
+    std::string_view name = packed.substr(0, packed.find('\0'));
+    packed.remove_prefix(std::min(name.size() + 1, packed.size()));
+    std::string_view value = packed.substr(0, packed.find('\0'));
+    packed.remove_prefix(std::min(value.size() + 1, packed.size()));
+    if (name == "x-amz-storage-class") return value == "STANDARD" ? "" : std::string(value);
+  }
+  return "";
 }
 
 }  // namespace millrace::objects

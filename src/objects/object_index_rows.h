@@ -22,6 +22,9 @@ void bind_object(sql::Statement& s, int64_t bucket, std::string_view key, const 
 // Columns 0 to 8: content,size,etag,modified,checksum,sequence,headers,parts,null_version.
 ObjectRecord read_object(sql::Statement& s);
 
+// The x-amz-storage-class among packed headers, empty for STANDARD; cheaper than unpacking them all.
+std::string storage_class_in(std::string_view packed);
+
 // Ends a statement whatever happens: an open read would keep the WAL from being checkpointed.
 class Running {
  public:

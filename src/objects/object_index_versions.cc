@@ -88,16 +88,17 @@ void ObjectIndex::scan_versions(int64_t bucket, std::string_view key,
                                 const std::function<bool(ListedVersion&&)>& visit) {
   // Both halves come in this order already: SQLite merges them without sorting.
   sql::Statement& s = statement(
-      "SELECT key,size,etag,modified,checksum,sequence,null_version,0 AS marker FROM objects"
+      "SELECT key,size,etag,modified,checksum,sequence,null_version,0 AS marker,headers FROM objects"
       " WHERE bucket=$1 AND key>=$2 UNION ALL "
-      "SELECT key,size,etag,modified,checksum,sequence,null_version,marker FROM versions"
+      "SELECT key,size,etag,modified,checksum,sequence,null_version,marker,headers FROM versions"
       " WHERE bucket=$1 AND key>=$2 ORDER BY 1,6 DESC");
   Running running(s);
   s.bind(1, bucket).bind_blob(2, key);
   while (s.step()) {
     ListedVersion version;
-    version.object = {std::string(s.text(0)), static_cast<uint64_t>(s.int64(1)), std::string(s.text(2)),
-                      s.int64(3), read_checksum(s, 4)};
+    version.object = {std::string(s.text(0)), static_cast<uint64_t>(s.int64(1)),
+                      std::string(s.text(2)), s.int64(3),
+                      read_checksum(s, 4),    storage_class_in(s.text(8))};
     ObjectRecord record;
     record.sequence = version.sequence = s.int64(5);
     record.null_version = s.int64(6) != 0;

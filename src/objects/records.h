@@ -63,6 +63,7 @@ struct ListedObject {
   std::string etag;
   base::TimeMs modified = 0;
   std::optional<Checksum> checksum;
+  std::string storage_class;  // empty: STANDARD
 };
 
 // One line of a listing of versions.

@@ -11,6 +11,23 @@
 
 namespace millrace::services {
 
+namespace {
+
+// What AWS names in an error: the bucket or the key that was asked for.
+std::vector<std::pair<std::string, std::string>> named_in(const http::RequestHead& head,
+                                                          const std::string& code) {
+  std::string path = base::percent_decode(std::string_view(head.path).substr(1));
+  size_t slash = path.find('/');
+  if (code == "NoSuchBucket" || code == "BucketNotEmpty" || code == "InvalidBucketName" ||
+      code == "BucketAlreadyOwnedByYou")
+    return {{"BucketName", path.substr(0, slash)}};
+  if ((code == "NoSuchKey" || code == "NoSuchVersion") && slash != std::string::npos)
+    return {{"Key", path.substr(slash + 1)}};
+  return {};
+}
+
+}  // namespace
+
 S3Service::S3Service(objects::DirectoryStore& store, S3Options options)
     : store_(store), options_(std::move(options)), workers_(options_.workers) {}
 
@@ -97,7 +114,9 @@ void S3Service::handle(const aws::Operation& operation, http::Request request, c
     http::Response response;
     try {
       Handler handler = handler_of(operation.name);
-      if (!handler) throw not_implemented();
+      if (!handler)
+        throw s3_error("NotImplemented",
+                       std::string(operation.name) + " of S3 is not supported by this version of Millrace.");
       check_owner(owned->head);
       Call call{operation, owned->head, owned->body, context,
                 aws::decode(operation, owned->head, owned->body)};
@@ -126,6 +145,7 @@ http::Response S3Service::failed(const http::RequestHead& head, std::exception_p
     }
   } catch (...) {
   }
+  if (s3.details.empty()) s3.details = named_in(head, s3.code());
   http::Response response = aws::encode_error(aws::find_service("s3"), s3, request_id);
   for (const auto& [name, value] : hidden_by) response.headers.add(name, value);
   if (head.method == "HEAD") {

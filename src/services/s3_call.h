@@ -68,6 +68,10 @@ inline void add_version(base::json::object& output, const std::string& version_i
   if (!version_id.empty()) output["VersionId"] = version_id;
 }
 
+inline const char* storage_class(const objects::ListedObject& object) {
+  return object.storage_class.empty() ? "STANDARD" : object.storage_class.c_str();
+}
+
 inline constexpr std::string_view kXmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 // {"ChecksumCRC32": …, "ChecksumType": …} into `output`.

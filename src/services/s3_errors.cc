@@ -41,8 +41,11 @@ aws::ApiError s3_error(const std::string& code, const std::string& message) {
   return aws::ApiError(found == kStatuses.end() ? 400 : found->status, code, message);
 }
 
-aws::ApiError not_implemented() {
-  return s3_error("NotImplemented", "A header you provided implies functionality that is not implemented");
+aws::ApiError not_implemented(std::string_view header) {
+  aws::ApiError error =
+      s3_error("NotImplemented", "A header you provided implies functionality that is not implemented");
+  if (!header.empty()) error.details = {{"Header", std::string(header)}};
+  return error;
 }
 
 aws::ApiError malformed_xml() {

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "aws/api_error.h"
 
@@ -14,7 +15,7 @@ aws::ApiError to_s3_error(std::exception_ptr error);
 
 // An error by its code, with S3's HTTP status for it.
 aws::ApiError s3_error(const std::string& code, const std::string& message);
-aws::ApiError not_implemented();
+aws::ApiError not_implemented(std::string_view header = {});
 aws::ApiError malformed_xml();
 
 }  // namespace millrace::services

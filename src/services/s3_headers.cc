@@ -26,6 +26,11 @@ constexpr std::string_view kStored[] = {"content-type",
                                         "x-amz-server-side-encryption-aws-kms-key-id",
                                         "x-amz-server-side-encryption-bucket-key-enabled"};
 
+// Those of ordinary buckets.
+constexpr std::string_view kStorageClasses[] = {"STANDARD",   "REDUCED_REDUNDANCY",  "STANDARD_IA",
+                                                "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER",
+                                                "GLACIER_IR", "DEEP_ARCHIVE"};
+
 // "gzip, aws-chunked" without the transport's own part.
 std::string without_aws_chunked(std::string_view value) {
   std::string out;
@@ -55,7 +60,12 @@ std::string without_quotes(std::string_view etag) {
 }
 
 objects::StoredHeaders stored_headers(const http::RequestHead& head) {
-  if (head.headers.has("x-amz-server-side-encryption-customer-algorithm")) throw not_implemented();
+  if (head.headers.has("x-amz-server-side-encryption-customer-algorithm"))
+    throw not_implemented("x-amz-server-side-encryption-customer-algorithm");
+  std::string_view storage_class = head.headers.get("x-amz-storage-class");
+  if (!storage_class.empty() && std::find(std::begin(kStorageClasses), std::end(kStorageClasses),
+                                          storage_class) == std::end(kStorageClasses))
+    throw s3_error("InvalidStorageClass", "The storage class you specified is not valid");
   check_acl_headers(head);
   if (head.headers.has("x-amz-object-lock-mode") || head.headers.has("x-amz-object-lock-legal-hold"))
     throw s3_error("InvalidRequest", "Bucket is missing Object Lock Configuration");
@@ -129,7 +139,7 @@ objects::Integrity integrity_of(const http::RequestHead& head) {
 objects::WriteConditions write_conditions(const http::RequestHead& head) {
   objects::WriteConditions conditions;
   if (head.headers.has("if-none-match")) {
-    if (base::trim(head.headers.get("if-none-match")) != "*") throw not_implemented();
+    if (base::trim(head.headers.get("if-none-match")) != "*") throw not_implemented("If-None-Match");
     conditions.if_none_match = true;
   }
   conditions.if_match = without_quotes(base::trim(head.headers.get("if-match")));

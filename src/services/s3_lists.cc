@@ -37,7 +37,7 @@ json::array contents_of(const objects::ListPage& page, const Encoding& encoded, 
                       {"LastModified", object.modified},
                       {"ETag", quoted(object.etag)},
                       {"Size", object.size},
-                      {"StorageClass", "STANDARD"}};
+                      {"StorageClass", storage_class(object)}};
     if (object.checksum) {
       item["ChecksumAlgorithm"] =
           json::array{json::string(objects::checksum_name(object.checksum->algorithm))};

@@ -138,7 +138,11 @@ http::Response S3Service::get_object_attributes(Call& call) {
   add_version(output, record);
   if (wanted.contains("ETag")) output["ETag"] = record.etag;  // the one place where it stands without quotes
   if (wanted.contains("ObjectSize")) output["ObjectSize"] = record.size;
-  if (wanted.contains("StorageClass")) output["StorageClass"] = "STANDARD";
+  if (wanted.contains("StorageClass")) {
+    output["StorageClass"] = "STANDARD";
+    for (const auto& [name, value] : record.headers)
+      if (name == "x-amz-storage-class") output["StorageClass"] = value;
+  }
   if (wanted.contains("Checksum") && record.checksum) {
     json::object checksum;
     add_checksum(checksum, record.checksum);

@@ -52,7 +52,7 @@ http::Response S3Service::list_object_versions(Call& call) {
     }
     item["ETag"] = quoted(version.object.etag);
     item["Size"] = version.object.size;
-    item["StorageClass"] = "STANDARD";
+    item["StorageClass"] = storage_class(version.object);
     if (const auto& checksum = version.object.checksum) {
       item["ChecksumAlgorithm"] = json::array{json::string(objects::checksum_name(checksum->algorithm))};
       item["ChecksumType"] = checksum->composite ? "COMPOSITE" : "FULL_OBJECT";

@@ -227,5 +227,22 @@ TEST_F(S3SubResourcesTest, TheSizeOfAnUploadIsChecked) {
       "FULL_OBJECT");
 }
 
+TEST_F(S3SubResourcesTest, StorageClassesAndWhatErrorsName) {
+  // Without this listings and heads contradict each other, and errors do not say about what they are.
+  EXPECT_EQ(send("PUT", "/bucket/cold", "x",
+                 {{"x-amz-storage-class", "GLACIER_IR"}, {"x-amz-meta-a", "x-amz-storage-class"}})
+                .status,
+            200);
+  EXPECT_EQ(send("HEAD", "/bucket/cold").headers.get("x-amz-storage-class"), "GLACIER_IR");
+  EXPECT_EQ(element(send("GET", "/bucket?list-type=2").body, "StorageClass"), "GLACIER_IR");
+  EXPECT_EQ(element(send("GET", "/bucket?versions").body, "StorageClass"), "GLACIER_IR");
+  expect_error(send("PUT", "/bucket/x", "x", {{"x-amz-storage-class", "COLD"}}), 400, "InvalidStorageClass");
+  EXPECT_EQ(element(send("GET", "/bucket/no%20key").body, "Key"), "no key");
+  EXPECT_EQ(element(send("GET", "/nobucket/x").body, "BucketName"), "nobucket");
+  http::ClientResponse refused = send("POST", "/bucket/cold?select&select-type=2", "<x/>");
+  expect_error(refused, 501, "NotImplemented");
+  EXPECT_NE(refused.body.find("SelectObjectContent"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace millrace::services
