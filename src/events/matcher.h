@@ -20,8 +20,7 @@ class Matcher;
 class MatchScratch {
  public:
   // True when the last event made some rule's search through nested arrays so long that it was given up and
-  // the rule taken as not matching. Never for events without duplicate names and with patterns written by
-  // people.
+  // the rule taken as not matching. No event is known that does: it is a bound, not a rule.
   bool gave_up() const { return gave_up_; }
 
  private:
