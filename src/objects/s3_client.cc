@@ -122,10 +122,17 @@ ClientResponse S3Client::send(Call& call) {
       request.body = call.body;
     }
     if (call.on_head) request.on_head = call.on_head;
+    // What the caller's own function throws is the caller's, and no reason to try again.
+    std::exception_ptr thrown;
     if (call.on_body)
       request.on_body = [&](std::string_view bytes) {
         traffic.bytes_received += bytes.size();
-        return call.on_body(bytes);
+        try {
+          return call.on_body(bytes);
+        } catch (...) {
+          thrown = std::current_exception();
+          return false;
+        }
       };
     request.ca_file = options_.ca_file;
     aws::Credentials credentials = options_.credentials->get();
@@ -136,6 +143,7 @@ ClientResponse S3Client::send(Call& call) {
     try {
       ClientResponse response = options_.client->send(std::move(request));
       answered = true;
+      if (thrown) std::rethrow_exception(thrown);
       traffic.bytes_sent += sending;
       traffic.bytes_received += response.body.size();
       bool success = response.status >= 200 && response.status < 300;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <thread>
 
 #include "base/error.h"
@@ -132,7 +133,11 @@ void in_parallel(size_t count, unsigned threads, const std::function<void(size_t
     }
   };
   std::vector<std::thread> others;
-  for (unsigned i = 1; i < threads && i < count; ++i) others.emplace_back(loop);
+  try {
+    for (unsigned i = 1; i < threads && i < count; ++i) others.emplace_back(loop);
+  } catch (const std::system_error&) {
+    // No more threads to be had: those there are do the work.
+  }
   loop();
   for (std::thread& thread : others) thread.join();
   if (failed) std::rethrow_exception(failed);
@@ -157,10 +162,10 @@ size_t S3Client::read(std::string_view key, uint64_t offset, char* out, size_t l
   if (!etag.empty()) call.headers.add("If-Match", '"' + std::string(etag) + '"');
   call.restart = [&] { got = 0; };
   call.on_body = [&](std::string_view bytes) {
-    if (bytes.size() > length - got) return false;
-    std::memcpy(out + got, bytes.data(), bytes.size());
-    got += bytes.size();
-    return true;
+    size_t fits = std::min(bytes.size(), length - got);
+    std::memcpy(out + got, bytes.data(), fits);
+    got += fits;
+    return fits == bytes.size();  // a server without ranges sends more
   };
   call.accepted = {416};  // nothing there: the object ends before
   ClientResponse response = send(call);
