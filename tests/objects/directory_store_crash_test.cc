@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "objects/directory_store.h"
+#include "objects/directory_view.h"
 #include "tests/objects/temporary_folder.h"
 
 namespace millrace::objects {
@@ -116,6 +117,8 @@ TEST(DirectoryStoreCrash, EverythingAcknowledgedIsThereAndWholeAfterKill) {
   TemporaryFolder folder;
   std::string path = folder.path() + "/objects";
   std::map<std::string, std::string> model;
+  std::map<std::string, size_t>
+      versions;  // acknowledged since the bucket keeps them; deletions make one, too
   size_t acknowledged_in_all = 0;
   for (int round = 0; round < 8; ++round) {
     unsigned seed = static_cast<unsigned>(random());
@@ -158,6 +161,7 @@ TEST(DirectoryStoreCrash, EverythingAcknowledgedIsThereAndWholeAfterKill) {
       for (int step = 0; step < done[thread]; ++step) {
         Step s = step_of(seed, thread, step);
         model[s.key] = s.content;
+        if (round > 3) ++versions[s.key];
       }
       // The step that was under way may have happened or not; one of the two, whole.
       Step next = step_of(seed, thread, done[thread]);
@@ -178,12 +182,26 @@ TEST(DirectoryStoreCrash, EverythingAcknowledgedIsThereAndWholeAfterKill) {
     }
     // No orphans: every file belongs to an object or to a part of an unfinished upload.
     size_t files = 0;
-    for (const auto& object : store.list("bucket", {"", "", "", 10'000}).objects) files += object.size > 100;
+    std::map<std::string, size_t> versions_now;
+    for (const auto& version : store.list_versions("bucket", {"", "", "", "", 100'000}).versions) {
+      files += version.object.size > 100;
+      ++versions_now[version.object.key];
+    }
     for (const auto& upload : store.uploads("bucket", "", "", "", "", 10'000).uploads)
       for (const auto& part : store.parts("bucket", upload.key, upload.upload_id, 0, 10'000))
         files += part.size > 100;
     EXPECT_EQ(folder.files("objects/content"), files) << "round " << round;
     EXPECT_EQ(folder.files("objects/incoming"), 0u) << "round " << round;
+    // Every version is there, and every byte of all of them.
+    for (const auto& [key, count] : versions)
+      EXPECT_GE(versions_now[key], count) << "round " << round << " " << key;
+    EXPECT_EQ(DirectoryView(path)
+                  .verify([](const std::string& what, const std::string& why) {
+                    ADD_FAILURE() << what << ": " << why;
+                  })
+                  .damaged,
+              0u);
+    if (round == 3) store.set_versioning("bucket", Versioning::kEnabled);
   }
   EXPECT_GT(acknowledged_in_all, 8u);
 }
