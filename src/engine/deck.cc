@@ -25,14 +25,14 @@ void Engine::learn_length(TimeMs length) {
 }
 
 // The first waiting job that could follow in the room of `front`.
-Job* Engine::follower_for(const Job& front) const {
+Job* Engine::follower_for(const Job& front, TimeMs now) {
   if (!front.placed || !front.placed->enabled()) return nullptr;
   for (JobQueue* queue : queues_by_priority_) {
-    const auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
-    if (waiting.empty() || !fits(*waiting.begin()->second, front)) continue;
+    Job* next = head(*queue, now);
+    if (!next || !fits(*next, front)) continue;
     if (std::find(queue->environments.begin(), queue->environments.end(), front.placed) !=
         queue->environments.end())
-      return waiting.begin()->second;
+      return next;
   }
   return nullptr;
 }
@@ -51,7 +51,7 @@ bool Engine::put_on_deck(TimeMs now) {
        place != open_places_.end() && place->first < depth && looked_at < kPlacesLookedAt;
        ++place, ++looked_at) {
     const Job& front = *attempts_.at(place->second);
-    Job* next = front.terminated || front.timed_out ? nullptr : follower_for(front);
+    Job* next = front.terminated || front.timed_out ? nullptr : follower_for(front, now);
     if (!next) continue;
     open_places_.erase(place);
     next->placed = front.placed;

@@ -104,7 +104,7 @@ std::vector<JobSeq> Engine::missing_jobs(const Command& command) const {
     std::string_view arn = base::find_string(api->input, "resourceArn").value_or("");
     size_t at = arn.find(":job/");
     if (at == std::string_view::npos) return named;
-    if (std::optional<JobSeq> seq = ids_.from_uuid(arn.substr(at + 5))) named.push_back(*seq);
+    if (std::optional<JobSeq> seq = job_seq(arn.substr(at + 5))) named.push_back(*seq);
   }
   std::erase_if(named, [this](JobSeq seq) { return jobs_.contains(seq); });
   return named;
@@ -154,6 +154,11 @@ void Engine::restore(std::unique_ptr<Job> restored) {
   jobs_[job.seq] = std::move(restored);
   job.stored = true;
   job.queue->jobs[static_cast<size_t>(job.status)][job.seq] = &job;
+  if (job.parent != 0) {
+    ArrayState& array = *jobs_.at(job.parent)->array;
+    array.made[static_cast<size_t>(job.index())] = ArrayState::kLive;
+    ++array.counts[static_cast<size_t>(job.status)];
+  }
   if (job.current) {
     attempts_[job.current->token] = &job;
     job.placed = environment_of(*job.current);
@@ -172,7 +177,13 @@ void Engine::restore_counters(JobSeq last_job, uint64_t last_token) {
       restore_dependencies(*job);
       if (!job->waits_for) ready.push_back(job);
     }
-  for (Job* job : ready) set_status(*job, JobStatus::kRunnable);
+  for (Job* job : ready) {
+    if (job->array) {
+      open_array(*job);
+    } else {
+      set_status(*job, JobStatus::kRunnable);
+    }
+  }
   for (const auto& [token, job] : attempts_) {
     uint64_t& after = job->current->after;
     if (after != 0 && attempts_.contains(after)) {

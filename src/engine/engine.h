@@ -65,6 +65,8 @@ class Engine {
   void restore(std::unique_ptr<ComputeEnvironment> environment);
   void restore(std::unique_ptr<JobQueue> queue);
   void restore(std::unique_ptr<Job> job);
+  // A finished child of a live array job; after all jobs.
+  void restore_outcome(JobSeq parent, int32_t index, bool succeeded);
   // The highest numbers that were ever used, so that none is used again.
   void restore_counters(JobSeq last_job, uint64_t last_token);
   // Tokens of the attempts that should be running.
@@ -76,6 +78,12 @@ class Engine {
   const Config& config() const { return config_; }
   const JobIds& ids() const { return ids_; }
   const Job* find_job(JobSeq seq) const;
+  // Array children are "UUID:INDEX".
+  std::string job_id(const Job& job) const;
+  // The number that `id` stands for; that such a job is there is not known yet.
+  std::optional<JobSeq> job_seq(std::string_view id) const;
+  // A child that is no job of its own, as it would look if it were one.
+  std::unique_ptr<Job> unmade_child(const Job& parent, int32_t index) const;
   // By name or ARN; null when there is none (deleted queues are not found).
   JobQueue* find_queue(std::string_view name_or_arn) const;
   ComputeEnvironment* find_environment(std::string_view name_or_arn) const;
@@ -134,10 +142,30 @@ class Engine {
   void end_deletion(JobQueue& queue);
   void mark(Job& job);
 
+  // arrays.cc
+  std::pair<Job*, int32_t> live_child(std::string_view id) const;
+  std::unique_ptr<Job> child_of(const Job& parent, int32_t index) const;
+  Job& make_child(Job& parent, int32_t index, TimeMs now);
+  void open_array(Job& parent);
+  void close_array(Job& parent);
+  Job* head(JobQueue& queue, TimeMs now);
+  void cut_array(Job& parent);
+  void child_ended(const Job& child, TimeMs now);
+  void end_array(Job& parent, TimeMs now);
+  void stop_array(Job& parent, const std::string& reason, bool terminate, TimeMs now);
+
   // dependencies.cc
+  struct Dependencies {
+    std::vector<JobSeq> open;            // have not ended yet
+    bool failed = false;                 // one has
+    std::vector<const Job*> one_by_one;  // N_TO_N: array jobs, child for child
+  };
   std::vector<JobSeq> named_jobs(const json::object& submission) const;
-  std::vector<const Job*> check_dependencies(const json::object& submission) const;
-  void wait_for(Job& job, const std::vector<const Job*>& dependencies, TimeMs now);
+  Dependencies check_dependencies(const json::object& submission, int32_t array_size) const;
+  void add_child(const Job& parent, int32_t index, Dependencies& to) const;
+  void wait_for(Job& job, const Dependencies& dependencies, TimeMs now);
+  void wait_for_open(Job& job, const std::vector<JobSeq>& open);
+  void wait_one_by_one(Job& parent, const Dependencies& dependencies, TimeMs now);
   void stop_waiting(Job& job);
   void tell_dependents(TimeMs now);
   void restore_dependencies(Job& job);
@@ -153,7 +181,7 @@ class Engine {
 
   // deck.cc
   void learn_length(TimeMs length);
-  Job* follower_for(const Job& front) const;
+  Job* follower_for(const Job& front, TimeMs now);
   bool put_on_deck(TimeMs now);
   int deck_depth() const;
   void revoke(const Job& job);

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/time.h"
+#include "engine/array_state.h"
 #include "engine/job_id.h"
 #include "engine/resources.h"
 #include "engine/status.h"
@@ -42,6 +43,7 @@ struct Attempt {
 // submission said stays one piece of JSON text.
 struct Job {
   JobSeq seq = 0;
+  JobSeq parent = 0;  // the array job that it is a child of; children have the numbers after their parent's
   JobStatus status = JobStatus::kSubmitted;
   bool cancelled = false;   // CancelJob took effect
   bool terminated = false;  // TerminateJob was accepted
@@ -59,12 +61,15 @@ struct Job {
   std::string status_reason;  // of the last attempt, or the caller's reason
   std::string stop_reason;    // what a terminated job will say
   std::unique_ptr<json::object> tags;
+  std::unique_ptr<ArrayState> array;               // of an array job
   std::unique_ptr<std::vector<JobSeq>> waits_for;  // PENDING: live jobs that must succeed first
   std::unique_ptr<Attempt> current;                // STARTING or RUNNING
   ComputeEnvironment* placed = nullptr;            // where `current` takes its room
   std::vector<Attempt> attempts;                   // finished ones
   bool changed = false;                            // named in Changes already
   bool stored = false;                             // has a row
+
+  int32_t index() const { return static_cast<int32_t>(seq - parent - 1); }  // of a child
 };
 
 }  // namespace millrace::engine

@@ -1,6 +1,8 @@
 // Engine commands on jobs: submit, cancel, terminate; and what becomes of their attempts.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "engine/engine.h"
 #include "engine/reasons.h"
@@ -18,6 +20,28 @@ constexpr size_t kReasonMax = 1024;
 constexpr int64_t kStopGraceMs = 30'000;  // SIGTERM to SIGKILL (ECS stopTimeout)
 
 constexpr size_t kStopJobsMax = 50;
+
+constexpr int64_t kArraySizeMin = 2, kArraySizeMax = 10'000;
+
+// 0: no array job.
+int32_t read_array_size(const json::object& submission) {
+  const json::object* properties = base::find_object(submission, "arrayProperties");
+  auto size = properties ? base::find_int(*properties, "size") : std::nullopt;
+  if (!size) return 0;
+  if (*size < kArraySizeMin || *size > kArraySizeMax)
+    throw Reject(fmt::format("The size of an array job must be between {} and {}, got {}.", kArraySizeMin,
+                             kArraySizeMax, *size));
+  return static_cast<int32_t>(*size);
+}
+
+// A dependency of type SEQUENTIAL without jobId: each child waits for the one before.
+bool runs_one_by_one(const json::object& submission) {
+  const json::array* dependencies = base::find_array(submission, "dependsOn");
+  return dependencies &&
+         std::any_of(dependencies->begin(), dependencies->end(), [](const json::value& value) {
+           return base::find_string(value.as_object(), "jobId").value_or("").empty();
+         });
+}
 
 std::string stop_reason(const json::object& input) {
   auto reason = base::find_string(input, "reason").value_or("");
@@ -53,8 +77,8 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
     throw Reject(
         "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share "
         "scheduling policy.");
-  for (const char* later : {"arrayProperties", "nodeOverrides", "ecsPropertiesOverride",
-                            "eksPropertiesOverride", "consumableResourcePropertiesOverride"})
+  for (const char* later : {"nodeOverrides", "ecsPropertiesOverride", "eksPropertiesOverride",
+                            "consumableResourcePropertiesOverride"})
     if (const json::value* value = base::find(input, later)) {
       bool empty = (value->is_array() && value->get_array().empty()) ||
                    (value->is_object() && value->get_object().empty());
@@ -70,7 +94,8 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
       kept.insert(member);
   EffectiveJob effective = merge(*definition, kept);
   check_submission(*definition, kept, effective);
-  std::vector<const Job*> dependencies = check_dependencies(kept);
+  int32_t array_size = read_array_size(kept);
+  Dependencies dependencies = check_dependencies(kept, array_size);
 
   auto job = std::make_unique<Job>();
   job->submission = json::serialize(kept);
@@ -79,6 +104,8 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
     merge_tags(*job->tags, *tags);
   }
   job->seq = ++last_job_;
+  last_job_ += static_cast<JobSeq>(array_size);
+  if (array_size > 0) job->array = std::make_unique<ArrayState>(array_size, runs_one_by_one(kept));
   job->name = name;
   job->queue = queue;
   job->definition = definition;
@@ -91,7 +118,7 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
   jobs_[made.seq] = std::move(job);
   queue->jobs[static_cast<size_t>(made.status)][made.seq] = &made;
   wait_for(made, dependencies, now);
-  std::string id = ids_.to_uuid(made.seq);
+  std::string id = job_id(made);
   json::object out;
   out["jobArn"] = config_.arn("job/" + id);
   out["jobName"] = made.name;
@@ -129,10 +156,21 @@ json::object Engine::stop_jobs(const json::object& input, bool terminate, TimeMs
 
 // As AWS: no error for a job that is not there or has finished.
 void Engine::stop_one(std::string_view id, const std::string& reason, bool terminate, TimeMs now) {
-  auto seq = ids_.from_uuid(id);
+  auto seq = job_seq(id);
   auto it = seq ? jobs_.find(*seq) : jobs_.end();
-  if (it != jobs_.end() && !is_finished(it->second->status))
-    cancel_waiting(*it->second, reason, terminate, now);
+  if (it != jobs_.end()) {
+    Job& job = *it->second;
+    if (!is_finished(job.status) && job_id(job) == id) cancel_waiting(job, reason, terminate, now);
+    return;
+  }
+  auto [parent, index] = live_child(id);
+  if (!parent || is_finished(parent->status) || index >= parent->array->limit ||
+      parent->array->made[static_cast<size_t>(index)] != ArrayState::kUnmade)
+    return;
+  close_array(*parent);
+  Job& child = make_child(*parent, index, now);
+  open_array(*parent);
+  cancel_waiting(child, reason, terminate, now);
 }
 
 // Ends a job that has no attempt under way; one that has is stopped when `terminate`, else left alone.
@@ -145,12 +183,13 @@ void Engine::cancel_waiting(Job& job, const std::string& reason, bool terminate,
     stop_attempt(job);
     return;
   }
-  if (job.status == JobStatus::kPending && !terminate) {  // takes effect when its dependencies have ended
+  if (job.waits_for && !terminate) {  // takes effect when its dependencies have ended
     if (job.cancelled) return;
     job.cancelled = true;
     job.stop_reason = reason;
     return mark(job);
   }
+  if (job.array) return stop_array(job, reason, terminate, now);
   (terminate ? job.terminated : job.cancelled) = true;
   job.stopped_at = now;
   finish(job, JobStatus::kFailed, reason, now);
@@ -162,6 +201,11 @@ void Engine::set_status(Job& job, JobStatus status) {
   auto& from = job.queue->jobs[static_cast<size_t>(job.status)];
   auto& to = job.queue->jobs[static_cast<size_t>(status)];
   auto node = from.extract(job.seq);
+  if (job.parent != 0) {
+    auto& counts = jobs_.at(job.parent)->array->counts;
+    --counts[static_cast<size_t>(job.status)];
+    ++counts[static_cast<size_t>(status)];
+  }
   job.status = status;
   if (!is_finished(status)) {
     // Jobs come in the order of their numbers nearly always, so the end is the right hint.
@@ -178,6 +222,8 @@ void Engine::finish(Job& job, JobStatus status, std::string reason, TimeMs now) 
   finished_.push_back(job.seq);
   stop_waiting(job);
   ended_.emplace_back(job.seq, status == JobStatus::kSucceeded);
+  if (job.array) cut_array(job);
+  if (job.parent != 0) child_ended(job, now);
   schedule_needed_ = true;  // it may have been the head that its queue waited for
   end_deletion(*job.queue);
 }

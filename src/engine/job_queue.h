@@ -33,6 +33,8 @@ struct JobQueue {
 
   // Live jobs by state, in the order of submission. Derived, not stored.
   std::array<std::map<JobSeq, Job*>, kJobStatusCount> jobs;
+  // Array jobs whose next child may be made, by the number of that child.
+  std::map<JobSeq, Job*> arrays;
 
   std::string arn(const Config& config) const { return config.arn("job-queue/" + name); }
 };

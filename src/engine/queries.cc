@@ -1,6 +1,7 @@
 #include "engine/queries.h"
 
 #include <algorithm>
+#include <map>
 #include <queue>
 
 #include "base/hash.h"
@@ -134,9 +135,86 @@ void walk_live(const JobQueue& queue, const std::vector<JobStatus>& statuses, Jo
   while (!heap.empty()) {
     Range next = heap.top();
     heap.pop();
-    if (!page.visit(*next.first->second)) return;
+    if (next.first->second->parent == 0 && !page.visit(*next.first->second)) return;
     if (++next.first != next.second) heap.push(next);
   }
+}
+
+// The job of that id, or nothing. A live one is described into `jobs` at once.
+std::unique_ptr<Job> find_any(std::string_view id, const Engine& engine, Store& store, json::array& jobs) {
+  auto seq = engine.job_seq(id);
+  if (!seq) return nullptr;
+  if (const Job* job = engine.find_job(*seq)) {
+    if (engine.job_id(*job) == id) jobs.push_back(describe(*job, engine));
+    return nullptr;
+  }
+  if (std::unique_ptr<Job> finished = store.load_job(*seq, engine))
+    return engine.job_id(*finished) == id ? std::move(finished) : nullptr;
+  size_t colon = id.find(':');
+  if (colon == std::string_view::npos) return nullptr;
+  JobSeq parent_seq = *engine.job_seq(id.substr(0, colon));
+  std::unique_ptr<Job> ended;
+  const Job* parent = engine.find_job(parent_seq);
+  if (!parent) parent = (ended = store.load_job(parent_seq, engine)).get();
+  if (!parent || !parent->array || *seq > parent_seq + static_cast<JobSeq>(parent->array->size))
+    return nullptr;
+  return engine.unmade_child(*parent, static_cast<int32_t>(*seq - parent_seq - 1));
+}
+
+// Children of an array job by index; the token is the index to go on with.
+json::object list_children(const json::object& input, const Engine& engine, Store& store) {
+  auto seq = engine.job_seq(text(input, "arrayJobId"));
+  std::unique_ptr<Job> ended;
+  const Job* parent = seq ? engine.find_job(*seq) : nullptr;
+  if (!parent && seq) parent = (ended = store.load_job(*seq, engine)).get();
+  json::object out;
+  json::array summaries;
+  std::string wanted = text(input, "jobStatus");
+  std::optional<JobStatus> status = wanted.empty() ? JobStatus::kRunning : job_status(wanted);
+  if (!status) throw Reject("jobStatus is not valid: " + wanted);
+  auto size = static_cast<size_t>(page_size(input, kListMax));
+  int32_t from = 0;
+  if (std::string key = read_token(input); !key.empty()) {
+    auto index = base::parse_number<int32_t>(key);
+    if (!index || *index < 0) throw Reject("The specified nextToken is not valid.");
+    from = *index;
+  }
+  if (parent && parent->array && from < parent->array->size) {
+    std::map<int32_t, json::object> finished;
+    int32_t end = parent->array->size;
+    if (is_finished(*status))
+      store.children(*parent, from, engine, [&](const Job& child) {
+        if (child.status == *status) finished.emplace(child.index(), summarize(child, engine));
+        bool more = finished.size() <= size;
+        if (!more) end = child.index();
+        return more;
+      });
+    for (int32_t index = from; index < end; ++index) {
+      std::optional<json::object> summary;
+      const Job* child = engine.find_job(parent->seq + 1 + static_cast<JobSeq>(index));
+      if (auto done = finished.find(index); done != finished.end()) {
+        summary = std::move(done->second);
+      } else if (child) {
+        if (child->status == *status) summary = summarize(*child, engine);
+      } else if (is_finished(parent->status)
+                     ? *status == JobStatus::kFailed &&
+                           !store.load_job(parent->seq + 1 + static_cast<JobSeq>(index), engine)
+                     : parent->array->made[static_cast<size_t>(index)] == ArrayState::kUnmade) {
+        std::unique_ptr<Job> unmade = engine.unmade_child(*parent, index);
+        if (unmade->status == *status) summary = summarize(*unmade, engine);
+      }
+      if (!summary) continue;
+      if (summaries.size() == size) {
+        out["nextToken"] = make_token(std::to_string(index));
+        break;
+      }
+      summaries.push_back(std::move(*summary));
+    }
+    if (!out.contains("nextToken") && end < parent->array->size)
+      out["nextToken"] = make_token(std::to_string(end));
+  }
+  out["jobSummaryList"] = std::move(summaries);
+  return out;
 }
 
 }  // namespace
@@ -147,6 +225,7 @@ json::object list_jobs(const json::object& input, const Engine& engine, Store& s
   if (given != 1) throw Reject("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be given.");
   json::object out;
   json::array summaries;
+  if (input.contains("arrayJobId")) return list_children(input, engine, store);
   if (queue_name.empty()) {
     out["jobSummaryList"] = std::move(summaries);
     return out;
@@ -200,13 +279,8 @@ json::object describe_jobs(const json::object& input, const Engine& engine, Stor
   if (ids.size() > kDescribeJobsMax) throw Reject("Maximum number of jobs supported is  100");
   json::array jobs;
   for (const json::value& id : ids) {
-    auto seq = engine.ids().from_uuid(base::view(id.as_string()));
-    if (!seq) continue;
-    if (const Job* job = engine.find_job(*seq)) {
-      jobs.push_back(describe(*job, engine));
-    } else if (std::unique_ptr<Job> finished = store.load_job(*seq, engine)) {
-      jobs.push_back(describe(*finished, engine));
-    }
+    if (std::unique_ptr<Job> found = find_any(base::view(id.as_string()), engine, store, jobs))
+      jobs.push_back(describe(*found, engine));
   }
   return {{"jobs", std::move(jobs)}};
 }
@@ -306,7 +380,7 @@ json::object list_tags_for_resource(const json::object& input, const Engine& eng
     return {{"tags", environment->tags}};
   if (const JobDefinition* definition = engine.find_definition(arn)) return {{"tags", definition->tags}};
   if (size_t at = arn.find(":job/"); at != std::string::npos)
-    if (auto seq = engine.ids().from_uuid(std::string_view(arn).substr(at + 5))) {
+    if (auto seq = engine.job_seq(std::string_view(arn).substr(at + 5))) {
       std::unique_ptr<Job> finished;
       const Job* job = engine.find_job(*seq);
       if (!job) {

@@ -10,6 +10,7 @@ inline constexpr char kHostLostFormat[] = "Host EC2 (instance {}) terminated.";
 inline constexpr char kOutOfMemory[] = "OutOfMemoryError: Container killed due to memory usage";
 inline constexpr char kEnvironmentHealthy[] = "ComputeEnvironment Healthy";
 inline constexpr char kQueueHealthy[] = "JobQueue Healthy";
+inline constexpr char kChildFailed[] = "Array Child Job failed";
 inline constexpr char kDependencyFailed[] = "Dependent Job failed";
 inline constexpr char kOverridesTooLong[] = "Container Overrides length must be at most 8192";
 inline constexpr char kQueueDeleted[] = "Job queue was deleted";

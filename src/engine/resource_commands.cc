@@ -309,9 +309,10 @@ json::object Engine::change_tags(const json::object& input, bool remove) {
     tags = &definitions_.at(definition->number)->tags;
     name_once(changes_.definitions, *definition);
   } else if (size_t at = arn.find(":job/"); at != std::string::npos) {
-    auto seq = ids_.from_uuid(std::string_view(arn).substr(at + 5));
+    auto seq = job_seq(std::string_view(arn).substr(at + 5));
     auto it = seq ? jobs_.find(*seq) : jobs_.end();
     if (it == jobs_.end()) throw Reject("Job " + arn.substr(at + 5) + " not found.");
+    if (it->second->parent != 0) throw Reject("Children of array jobs cannot be tagged.");
     if (!it->second->tags) it->second->tags = std::make_unique<json::object>();
     tags = it->second->tags.get();
     mark(*it->second);

@@ -45,17 +45,15 @@ void Engine::schedule(TimeMs now) {
   // Behind one that went on deck may stand one for which there is room.
   do {
     for (JobQueue* queue : queues_by_priority_) {
-      auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
-      while (!waiting.empty()) {
-        Job& head = *waiting.begin()->second;
-        if (too_long_for_ecs(head)) {
-          finish(head, JobStatus::kFailed, reasons::kOverridesTooLong, now);
+      while (Job* next = head(*queue, now)) {
+        if (too_long_for_ecs(*next)) {
+          finish(*next, JobStatus::kFailed, reasons::kOverridesTooLong, now);
           continue;
         }
-        ComputeEnvironment* environment = place(head);
+        ComputeEnvironment* environment = place(*next);
         if (!environment) break;
-        take_room(head, environment);
-        start(head, nullptr);
+        take_room(*next, environment);
+        start(*next, nullptr);
       }
     }
   } while (put_on_deck(now));
@@ -121,7 +119,7 @@ StartAttempt Engine::start_effect(const Job& job, const EffectiveJob& effective)
   StartAttempt effect;
   effect.token = job.current->token;
   effect.after = job.current->after;
-  effect.job_id = ids_.to_uuid(job.seq);
+  effect.job_id = job_id(job);
   effect.attempt = static_cast<int>(job.attempts.size()) + 1;
   effect.queue = job.queue->name;
   effect.environment_name = job.placed ? job.placed->name : "";
@@ -135,6 +133,10 @@ StartAttempt Engine::start_effect(const Job& job, const EffectiveJob& effective)
   }
   effect.environment.emplace_back("AWS_BATCH_JOB_ID", effect.job_id);
   effect.environment.emplace_back("AWS_BATCH_JOB_ATTEMPT", std::to_string(effect.attempt));
+  if (job.parent != 0) {
+    effect.environment.emplace_back("AWS_BATCH_JOB_ARRAY_INDEX", std::to_string(job.index()));
+    effect.environment.emplace_back("AWS_BATCH_JOB_ARRAY_SIZE", std::to_string(effective.array_size));
+  }
   effect.environment.emplace_back("AWS_BATCH_JQ_NAME", effect.queue);
   effect.environment.emplace_back("AWS_BATCH_CE_NAME", effect.environment_name);
   effect.vcpus_milli = job.vcpus_milli;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -31,11 +32,21 @@ CREATE INDEX jobs_succeeded ON jobs(queue, seq) WHERE status = 5;
 CREATE INDEX jobs_failed ON jobs(queue, seq) WHERE status = 6;
 )sql";
 
+// Children of array jobs have the numbers after their parent's, and no name and submission of their own.
+constexpr char kVersion3[] = R"sql(
+ALTER TABLE jobs ADD COLUMN parent INTEGER NOT NULL DEFAULT 0;
+DROP INDEX jobs_succeeded;
+DROP INDEX jobs_failed;
+CREATE INDEX jobs_succeeded ON jobs(queue, seq) WHERE status = 5 AND parent = 0;
+CREATE INDEX jobs_failed ON jobs(queue, seq) WHERE status = 6 AND parent = 0;
+)sql";
+
 // What makes version n + 1 of version n. user_version of the file says how many were done.
-constexpr std::array<const char*, 2> kSteps = {kVersion1, kVersion2};
+constexpr std::array<const char*, 3> kSteps = {kVersion1, kVersion2, kVersion3};
 
 constexpr char kJobColumns[] =
-    "SELECT seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, submission, state "
+    "SELECT seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, submission, state, "
+    "parent "
     "FROM jobs ";
 
 // The names in a job's `state` are short because a million rows carry them.
@@ -73,6 +84,7 @@ std::string encode_state(const Job& job) {
   int flags = (job.cancelled ? 1 : 0) | (job.terminated ? 2 : 0) | (job.timed_out ? 4 : 0);
   if (flags) out["f"] = flags;
   if (job.tags) out["t"] = *job.tags;
+  if (job.array) out["z"] = json::array{job.array->size, job.array->limit, job.array->sequential};
   if (job.current) out["c"] = encode(*job.current);
   if (!job.attempts.empty()) {
     json::array attempts;
@@ -96,6 +108,11 @@ void decode_state(std::string_view text, Job& job) {
   job.terminated = flags & 2;
   job.timed_out = flags & 4;
   if (const json::object* tags = base::find_object(in, "t")) job.tags = std::make_unique<json::object>(*tags);
+  if (const json::array* array = base::find_array(in, "z")) {
+    job.array =
+        std::make_unique<ArrayState>(static_cast<int32_t>(array->at(0).as_int64()), array->at(2).as_bool());
+    job.array->limit = static_cast<int32_t>(array->at(1).as_int64());
+  }
   if (const json::object* current = base::find_object(in, "c"))
     job.current = std::make_unique<Attempt>(decode_attempt(*current));
   if (const json::array* attempts = base::find_array(in, "a"))
@@ -120,6 +137,11 @@ std::unique_ptr<Job> read_job(const sql::Statement& row, const Engine& engine) {
   job->name = row.text(8);
   job->submission = row.text(9);
   decode_state(row.text(10), *job);
+  job->parent = static_cast<JobSeq>(row.int64(11));
+  if (const Job* parent = job->parent != 0 ? engine.find_job(job->parent) : nullptr) {
+    job->name = parent->name;
+    job->submission = parent->submission;
+  }
   return job;
 }
 
@@ -147,7 +169,7 @@ Store::Store(const std::string& path) {
   insert_job_ = connection_->prepare(
       "INSERT INTO jobs(seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, "
       "submission, "
-      "state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+      "state, parent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
   update_job_ = connection_->prepare("UPDATE jobs SET status = $2, state = $3 WHERE seq = $1");
   put_meta_ = connection_->prepare(
       "INSERT INTO meta(key, value) VALUES ($1, $2) "
@@ -210,13 +232,30 @@ void Store::load(Engine& engine) {
     engine.restore(std::move(queue));
   }
   rows = connection_->prepare(std::string(kJobColumns) + "WHERE status < 5 ORDER BY seq");
-  while (rows->step()) engine.restore(read_job(*rows, engine));
+  std::vector<std::pair<JobSeq, int32_t>> arrays;
+  while (rows->step()) {
+    std::unique_ptr<Job> job = read_job(*rows, engine);
+    if (job->array) arrays.emplace_back(job->seq, job->array->size);
+    engine.restore(std::move(job));
+  }
+  auto children =
+      connection_->prepare("SELECT seq, status FROM jobs WHERE seq > $1 AND seq <= $2 AND status >= 5");
+  for (auto [seq, size] : arrays) {
+    children->bind(1, static_cast<int64_t>(seq)).bind(2, static_cast<int64_t>(seq) + size);
+    while (children->step())
+      engine.restore_outcome(seq, static_cast<int32_t>(children->int64(0) - static_cast<int64_t>(seq) - 1),
+                             children->int64(1) == static_cast<int64_t>(JobStatus::kSucceeded));
+    children->reset();
+  }
   JobSeq last_job = 0;
   uint64_t last_token = 0;
   rows = connection_->prepare("SELECT max(seq) FROM jobs");
   if (rows->step() && !rows->is_null(0)) last_job = static_cast<JobSeq>(rows->int64(0));
   rows = connection_->prepare("SELECT value FROM meta WHERE key = 'last_token'");
   if (rows->step()) last_token = std::stoull(std::string(rows->text(0)));
+  // Numbers of children that never had a row are used too.
+  rows = connection_->prepare("SELECT value FROM meta WHERE key = 'last_job'");
+  if (rows->step()) last_job = std::max<JobSeq>(last_job, std::stoull(std::string(rows->text(0))));
   engine.restore_counters(last_job, last_token);
 }
 
@@ -231,8 +270,10 @@ void Store::write_job(const Job& job) {
       .bind(3, job.definition->number);
   insert_job_->bind(4, static_cast<int64_t>(job.status)).bind(5, job.created_at);
   insert_job_->bind(6, static_cast<int64_t>(job.vcpus_milli)).bind(7, job.memory_mib);
-  insert_job_->bind(8, static_cast<int64_t>(job.gpus)).bind(9, job.name).bind(10, job.submission);
-  insert_job_->bind(11, encode_state(job)).run();
+  insert_job_->bind(8, static_cast<int64_t>(job.gpus))
+      .bind(9, job.parent == 0 ? std::string_view(job.name) : "");
+  insert_job_->bind(10, job.parent == 0 ? std::string_view(job.submission) : "");
+  insert_job_->bind(11, encode_state(job)).bind(12, static_cast<int64_t>(job.parent)).run();
 }
 
 void Store::commit(const Changes& changes, const Engine& engine) {
@@ -278,6 +319,11 @@ void Store::commit(const Changes& changes, const Engine& engine) {
     put_meta_->bind(1, std::string_view("last_token"))
         .bind_blob(2, std::to_string(engine.counters().second))
         .run();
+  if (std::any_of(changes.jobs.begin(), changes.jobs.end(),
+                  [](const Job* job) { return job->array && !job->stored; }))
+    put_meta_->bind(1, std::string_view("last_job"))
+        .bind_blob(2, std::to_string(engine.counters().first))
+        .run();
   transaction.commit();
   for (Job* job : changes.jobs) job->stored = true;
 }
@@ -291,7 +337,37 @@ void Store::probe() {
 std::unique_ptr<Job> Store::load_job(JobSeq seq, const Engine& engine) {
   auto row = connection_->prepare(std::string(kJobColumns) + "WHERE seq = $1");
   row->bind(1, static_cast<int64_t>(seq));
-  return row->step() ? read_job(*row, engine) : nullptr;
+  if (!row->step()) return nullptr;
+  std::unique_ptr<Job> job = read_job(*row, engine);
+  if (job->parent != 0 && job->submission.empty()) {
+    auto parent = connection_->prepare("SELECT name, submission FROM jobs WHERE seq = $1");
+    parent->bind(1, static_cast<int64_t>(job->parent));
+    if (!parent->step()) return nullptr;
+    job->name = parent->text(0);
+    job->submission = parent->text(1);
+  }
+  if (job->array) {
+    auto count = connection_->prepare(
+        "SELECT status, count(*) FROM jobs WHERE seq > $1 AND seq <= $2 GROUP BY status");
+    count->bind(1, static_cast<int64_t>(seq)).bind(2, static_cast<int64_t>(seq) + job->array->size);
+    while (count->step())
+      job->array->counts.at(static_cast<size_t>(count->int64(0))) = static_cast<int32_t>(count->int64(1));
+  }
+  return job;
+}
+
+void Store::children(const Job& parent, int32_t from, const Engine& engine,
+                     const std::function<bool(const Job&)>& visit) {
+  auto rows = connection_->prepare(std::string(kJobColumns) +
+                                   "WHERE seq >= $1 AND seq <= $2 AND status >= 5 ORDER BY seq");
+  rows->bind(1, static_cast<int64_t>(parent.seq) + 1 + from);
+  rows->bind(2, static_cast<int64_t>(parent.seq) + parent.array->size);
+  while (rows->step()) {
+    std::unique_ptr<Job> child = read_job(*rows, engine);
+    child->name = parent.name;
+    child->submission = parent.submission;
+    if (!visit(*child)) return;
+  }
 }
 
 void Store::finished_jobs(int64_t queue, std::optional<JobStatus> status, JobSeq below, const Engine& engine,
@@ -303,8 +379,8 @@ void Store::finished_jobs(int64_t queue, std::optional<JobStatus> status, JobSeq
     bool more;
   };
   std::vector<Range> ranges;
-  for (const auto& [wanted, condition] :
-       {std::pair(JobStatus::kSucceeded, "status = 5"), std::pair(JobStatus::kFailed, "status = 6")}) {
+  for (const auto& [wanted, condition] : {std::pair(JobStatus::kSucceeded, "status = 5 AND parent = 0"),
+                                          std::pair(JobStatus::kFailed, "status = 6 AND parent = 0")}) {
     if (status && *status != wanted) continue;
     auto rows = connection_->prepare(
         fmt::format("{}WHERE {} AND queue = $1 AND seq < $2 ORDER BY seq DESC", kJobColumns, condition));

@@ -37,6 +37,10 @@ class Store {
   // definitions.
   std::unique_ptr<Job> load_job(JobSeq seq, const Engine& engine);
 
+  // Finished children of `parent` from index `from` on that have a row, by index, until `visit` returns
+  // false.
+  void children(const Job& parent, int32_t from, const Engine& engine,
+                const std::function<bool(const Job&)>& visit);
   // Finished jobs of a queue from `below` (exclusive; 0: from the newest) downwards until `visit` returns
   // false. With `status` only those.
   void finished_jobs(int64_t queue, std::optional<JobStatus> status, JobSeq below, const Engine& engine,

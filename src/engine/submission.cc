@@ -114,6 +114,8 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
   if (timeout) job.timeout_s = base::find_int(*timeout, "attemptDurationSeconds");
   if (const json::array* dependencies = base::find_array(submission, "dependsOn"))
     job.depends_on = *dependencies;
+  if (const json::object* array = base::find_object(submission, "arrayProperties"))
+    job.array_size = base::find_int(*array, "size").value_or(0);
   job.propagate_tags = base::find_bool(submission, "propagateTags")
                            .value_or(base::find_bool(definition.body, "propagateTags").value_or(false));
   return job;

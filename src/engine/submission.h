@@ -20,6 +20,7 @@ struct EffectiveJob {
   std::optional<json::object> retry_strategy;
   std::optional<int64_t> timeout_s;  // of one attempt
   json::array depends_on;
+  int64_t array_size = 0;  // 0: no array job
   bool propagate_tags = false;
   Resources resources;
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "engine/ecs_task.h"
 #include "engine/log_place.h"
@@ -34,6 +36,26 @@ std::string status_reason(const Job& job, const Engine& engine) {
   return job.status_reason;
 }
 
+json::object array_properties(const Job& job) {
+  if (!job.array) return {{"index", job.index()}, {"statusSummary", json::object()}};
+  const ArrayState& array = *job.array;
+  std::array<int32_t, kJobStatusCount> counts = array.counts;
+  int32_t unmade = array.size;
+  for (int32_t count : counts) unmade -= count;
+  int32_t cut = is_finished(job.status) ? unmade : 0;
+  if (!is_finished(job.status))
+    for (int32_t index = array.limit; index < array.size; ++index)
+      cut += array.made[static_cast<size_t>(index)] == ArrayState::kUnmade;
+  counts[static_cast<size_t>(JobStatus::kFailed)] += cut;
+  counts[static_cast<size_t>(job.waits_for || array.sequential ? JobStatus::kPending
+                                                               : JobStatus::kRunnable)] += unmade - cut;
+  json::object summary;
+  for (size_t i = 0; i < counts.size(); ++i) summary[kJobStatusNames[i]] = counts[i];
+  return {{"size", array.size},
+          {"statusSummary", std::move(summary)},
+          {"statusSummaryLastUpdatedAt", std::max(array.changed_at, job.created_at)}};
+}
+
 const Attempt* latest(const Job& job) {
   if (job.current) return job.current.get();
   return job.attempts.empty() ? nullptr : &job.attempts.back();
@@ -44,7 +66,7 @@ const Attempt* latest(const Job& job) {
 json::object describe(const Job& job, const Engine& engine) {
   const Config& config = engine.config();
   EffectiveJob effective = effective_job(job);
-  std::string id = engine.ids().to_uuid(job.seq);
+  std::string id = engine.job_id(job);
   json::object out;
   out["jobArn"] = config.arn("job/" + id);
   out["jobName"] = job.name;
@@ -72,6 +94,7 @@ json::object describe(const Job& job, const Engine& engine) {
   }
   if (job.started_at > 0) out["startedAt"] = job.started_at;
   if (job.stopped_at > 0) out["stoppedAt"] = job.stopped_at;
+  if (job.array || job.parent != 0) out["arrayProperties"] = array_properties(job);
   out["dependsOn"] = effective.depends_on;
   out["jobDefinition"] = job.definition->arn(config);
   out["parameters"] = effective.parameters;
@@ -93,7 +116,7 @@ json::object describe(const Job& job, const Engine& engine) {
 
 json::object summarize(const Job& job, const Engine& engine) {
   const Config& config = engine.config();
-  std::string id = engine.ids().to_uuid(job.seq);
+  std::string id = engine.job_id(job);
   json::object out;
   out["jobArn"] = config.arn("job/" + id);
   out["jobId"] = id;
@@ -110,6 +133,8 @@ json::object summarize(const Job& job, const Engine& engine) {
     if (!attempt->reason.empty()) container["reason"] = attempt->reason;
     out["container"] = std::move(container);
   }
+  if (job.array) out["arrayProperties"] = {{"size", job.array->size}};
+  if (job.parent != 0) out["arrayProperties"] = {{"index", job.index()}};
   out["jobDefinition"] = job.definition->arn(config);
   if (job.cancelled) out["isCancelled"] = true;
   if (job.terminated) out["isTerminated"] = true;

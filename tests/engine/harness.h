@@ -88,7 +88,7 @@ class Harness {
   }
   // DescribeJobs of a job that the engine still has.
   json::object job(const std::string& id) {
-    const Job* found = engine.find_job(*engine.ids().from_uuid(id));
+    const Job* found = engine.find_job(*engine.job_seq(id));
     if (!found) {
       ADD_FAILURE() << "no job " << id;
       return {};

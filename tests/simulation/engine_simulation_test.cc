@@ -40,6 +40,7 @@ void live(uint64_t seed, EngineWorld::Counts& total) {
   total.on_deck += counts.on_deck;
   total.revoked += counts.revoked;
   total.dependent += counts.dependent;
+  total.arrays += counts.arrays;
 }
 
 class EngineSimulation : public ::testing::TestWithParam<uint64_t> {};
@@ -66,6 +67,7 @@ TEST_P(EngineSimulation, KeepsItsPromisesWhateverHappens) {
   EXPECT_GT(total.on_deck, 50);
   EXPECT_GT(total.revoked, 20);
   EXPECT_GT(total.dependent, 20);
+  EXPECT_GT(total.arrays, 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EngineSimulation, ::testing::Range<uint64_t>(0, 6));

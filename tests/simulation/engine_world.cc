@@ -74,7 +74,7 @@ std::string EngineWorld::a_job() {
   if (last_job_ == 0 || random_.percent(3)) return "00000000-0000-4000-8000-000000000000";
   // The youngest are those that still live.
   uint64_t back = random_.below(random_.percent(80) ? 12 : last_job_);
-  return engine_->ids().to_uuid(last_job_ > back ? last_job_ - back : 1);
+  return id_of(last_job_ > back ? last_job_ - back : 1);
 }
 
 std::string EngineWorld::environment_order() {
@@ -102,10 +102,21 @@ Command EngineWorld::submission() {
   }
   if (random_.percent(20))
     overrides += fmt::format(R"(,"timeout":{{"attemptDurationSeconds":{}}})", random_.between(55, 120));
+  int size = random_.percent(15) ? static_cast<int>(random_.between(2, 5)) : 0;
+  if (size > 0) overrides += fmt::format(R"(,"arrayProperties":{{"size":{}}})", size);
   if (random_.percent(25)) {
     overrides += fmt::format(R"(,"dependsOn":[{{"jobId":"{}"}})", a_job());
     if (random_.percent(40)) overrides += fmt::format(R"(,{{"jobId":"{}","type":"SEQUENTIAL"}})", a_job());
     overrides += "]";
+  } else if (size > 0 && random_.percent(50)) {
+    std::string same;  // the youngest array of that size
+    for (const auto& [seq, other] : arrays_)
+      if (other == size) same = id_of(seq);
+    if (random_.percent(50) || same.empty()) {
+      overrides += R"(,"dependsOn":[{"type":"SEQUENTIAL"}])";
+    } else {
+      overrides += fmt::format(R"(,"dependsOn":[{{"jobId":"{}","type":"N_TO_N"}}])", same);
+    }
   }
   return ApiCommand{
       ApiOperation::kSubmitJob,
@@ -170,6 +181,17 @@ Command EngineWorld::random_command() {
   return engine::Tick{};
 }
 
+// Children of array jobs have the numbers after their parent's.
+std::string EngineWorld::id_of(engine::JobSeq seq) const {
+  auto after = arrays_.upper_bound(seq);
+  if (after != arrays_.begin()) {
+    auto [parent, size] = *std::prev(after);
+    if (seq > parent && seq <= parent + static_cast<engine::JobSeq>(size))
+      return fmt::format("{}:{}", engine_->ids().to_uuid(parent), seq - parent - 1);
+  }
+  return engine_->ids().to_uuid(seq);
+}
+
 // ---- the driver's part
 // --------------------------------------------------------------------------------------------
 
@@ -187,7 +209,7 @@ Outcome EngineWorld::apply(const Command& command) {
     for (const engine::Effect& effect : outcome.effects) {
       const auto* start = std::get_if<engine::StartAttempt>(&effect);
       if (!start || start->token <= before) continue;
-      engine::JobSeq seq = *engine_->ids().from_uuid(start->job_id);
+      engine::JobSeq seq = *engine_->job_seq(start->job_id);
       const engine::Job& job = *engine_->find_job(seq);
       const auto& waiting = job.queue->jobs[static_cast<size_t>(engine::JobStatus::kRunnable)];
       hold(waiting.empty() || waiting.begin()->first > seq,
@@ -334,9 +356,9 @@ void EngineWorld::tell(const Answer& answer) {
     hold(revision > highest, "revision {} came after {}", revision, highest);
     highest = revision;
   } else if (api->operation == ApiOperation::kTerminateJob) {
-    auto seq = engine_->ids().from_uuid(base::find_string(api->input, "jobId").value_or(""));
+    auto seq = engine_->job_seq(base::find_string(api->input, "jobId").value_or(""));
     const engine::Job* job = seq ? engine_->find_job(*seq) : nullptr;
-    if (!job) return;
+    if (!job || engine::is_finished(job->status)) return;
     hold(job->terminated, "job {} was terminated, and is not", *seq);
     stop_reasons_.emplace(*seq, job->stop_reason);
   }

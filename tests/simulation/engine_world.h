@@ -36,7 +36,7 @@ class EngineWorld {
   struct Counts {
     int submitted = 0, succeeded = 0, failed = 0, retried = 0, timed_out = 0, terminated = 0;
     int crashes = 0, failed_commits = 0, host_deaths = 0, resent = 0;
-    int on_deck = 0, revoked = 0, dependent = 0;
+    int on_deck = 0, revoked = 0, dependent = 0, arrays = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -61,6 +61,7 @@ class EngineWorld {
   engine::Command random_command();
   engine::Command submission();
   std::string a_job();
+  std::string id_of(engine::JobSeq seq) const;
   std::string environment_order();
   void run_group(std::vector<engine::Command> group, Fate fate);
   engine::Outcome apply(const engine::Command& command);
@@ -76,6 +77,8 @@ class EngineWorld {
   void check_room();
   void check_nothing_waits_for_nothing();
   void check_dependencies(const engine::Job& job);
+  void check_array(const engine::Job& job);
+  bool is_unmade_child(engine::JobSeq seq);
   void check_finished(engine::JobSeq seq);
   void check_end(const engine::Job& job);
   Snapshot snapshot();
@@ -101,6 +104,7 @@ class EngineWorld {
 
   // What users were told, or could see.
   std::map<std::string, engine::JobSeq> jobs_;              // acknowledged submissions by id
+  std::map<engine::JobSeq, int> arrays_;                    // size by the parent's number
   std::map<engine::JobSeq, std::string> stop_reasons_;      // acknowledged TerminateJobs of live jobs
   std::map<engine::JobSeq, std::string> finished_;          // how finished jobs looked when they finished
   std::map<std::string, int64_t> revisions_;                // highest acknowledged

@@ -1,6 +1,8 @@
 // What an engine may never do, whatever happens to it.
 #include <fmt/format.h>
 
+#include <array>
+
 #include "engine/queries.h"
 #include "engine/reasons.h"
 #include "engine/submission.h"
@@ -39,6 +41,7 @@ void EngineWorld::check_jobs() {
         hold(live.insert(seq).second, "job {} stands in two places", seq);
         hold(!is_finished(job->status), "finished job {} stands in its queue", seq);
         hold(engine_->find_job(seq) == job, "job {} is in a queue and nowhere else", seq);
+        if (job->array) arrays_[seq] = job->array->size;
         bool under_way = job->status == JobStatus::kStarting || job->status == JobStatus::kRunning;
         hold(under_way == static_cast<bool>(job->current), "job {} is {} with{} an attempt", seq,
              engine::name(job->status), job->current ? "" : "out");
@@ -65,7 +68,7 @@ void EngineWorld::check_jobs() {
     hold(tokens.contains(token), "attempt {} is under way for job {}, which does not wait for it", token,
          process.job_id);
   for (JobSeq seq = 1; seq <= last_job_; ++seq)
-    if (!live.contains(seq) && !finished_.contains(seq)) check_finished(seq);
+    if (!live.contains(seq) && !finished_.contains(seq) && !is_unmade_child(seq)) check_finished(seq);
   if (!finished_.empty()) {
     auto any = finished_.lower_bound(1 + random_.below(last_job_));
     if (any != finished_.end())
@@ -77,10 +80,13 @@ void EngineWorld::check_jobs() {
 
 // A job is PENDING exactly as long as something it depends on has not succeeded.
 void EngineWorld::check_dependencies(const Job& job) {
+  if (job.array) return check_array(job);
+  if (job.parent != 0) return;
   bool open = false;
   for (const json::value& value : engine::effective_job(job).depends_on) {
-    JobSeq seq = *engine_->ids().from_uuid(base::find_string(value.as_object(), "jobId").value_or(""));
-    if (engine_->find_job(seq)) {
+    std::string_view id = base::find_string(value.as_object(), "jobId").value_or("");
+    JobSeq seq = *engine_->job_seq(id);
+    if (engine_->find_job(seq) || is_unmade_child(seq)) {
       open = true;
       continue;
     }
@@ -92,12 +98,48 @@ void EngineWorld::check_dependencies(const Job& job) {
        engine::name(job.status), open ? "not " : "");
 }
 
+// An array job is PENDING while a child is not finished, and counts them right.
+void EngineWorld::check_array(const Job& job) {
+  hold(job.status == JobStatus::kPending, "array job {} is {}", job.seq, engine::name(job.status));
+  std::array<int, engine::kJobStatusCount> counts{};
+  int open = 0;
+  for (int index = 0; index < job.array->size; ++index) {
+    JobSeq seq = job.seq + 1 + static_cast<JobSeq>(index);
+    if (const Job* child = engine_->find_job(seq)) {
+      ++counts[static_cast<size_t>(child->status)];
+      ++open;
+    } else if (std::unique_ptr<Job> ended = store_->load_job(seq, *engine_)) {
+      ++counts[static_cast<size_t>(ended->status)];
+    } else {
+      open += index < job.array->limit;
+    }
+  }
+  for (size_t i = 0; i < counts.size(); ++i)
+    hold(counts[i] == job.array->counts[i], "array job {} counts {} {} children, there are {}", job.seq,
+         job.array->counts[i], engine::kJobStatusNames[i], counts[i]);
+  hold(open > 0, "array job {} waits for nothing", job.seq);
+}
+
+// A child that has no row yet, or never will because its array was stopped.
+bool EngineWorld::is_unmade_child(JobSeq seq) {
+  auto after = arrays_.upper_bound(seq);
+  if (after == arrays_.begin()) return false;
+  auto [parent, size] = *std::prev(after);
+  if (seq <= parent || seq > parent + static_cast<JobSeq>(size)) return false;
+  if (engine_->find_job(seq) || store_->load_job(seq, *engine_)) return false;
+  if (engine_->find_job(parent)) return true;
+  std::unique_ptr<Job> ended = store_->load_job(parent, *engine_);
+  hold(ended && ended->status == JobStatus::kFailed, "child {} of array job {} never was", seq, parent);
+  return true;
+}
+
 // A job that has just finished, or was never seen before.
 void EngineWorld::check_finished(JobSeq seq) {
   std::unique_ptr<Job> job = store_->load_job(seq, *engine_);
   hold(job != nullptr, "job {} is lost", seq);
   hold(is_finished(job->status), "job {} is {} on disk and not in memory", seq, engine::name(job->status));
   hold(!job->current, "finished job {} has an attempt under way", seq);
+  if (job->array) arrays_[seq] = job->array->size;
   check_end(*job);
   finished_[seq] = describe_text(seq);
 }
@@ -122,6 +164,14 @@ void EngineWorld::check_end(const Job& job) {
     hold(attempt.exit_code == truth->exit_code || (truth->host_lost && !attempt.exit_code),
          "attempt {} ended with {}, the job says {}", attempt.token, truth->exit_code.value_or(-1),
          attempt.exit_code.value_or(-1));
+  }
+  if (job.array) {
+    ++counts_.arrays;
+    int done = job.array->counts[static_cast<size_t>(JobStatus::kSucceeded)];
+    hold(job.array->live() == 0, "array job {} ended before its children", job.seq);
+    hold((done == job.array->size) == (job.status == JobStatus::kSucceeded),
+         "array job {} is {} with {} of {} done", job.seq, engine::name(job.status), done, job.array->size);
+    return;
   }
   if (job.status == JobStatus::kSucceeded) {
     hold(!job.attempts.empty() && job.attempts.back().exit_code == 0, "job {} SUCCEEDED without", job.seq);
@@ -200,12 +250,13 @@ void EngineWorld::check_nothing_waits_for_nothing() {
 }
 
 std::string EngineWorld::describe_text(JobSeq seq) {
-  json::object answer =
-      describe_jobs({{"jobs", json::array{engine_->ids().to_uuid(seq)}}}, *engine_, *store_);
+  json::object answer = describe_jobs({{"jobs", json::array{id_of(seq)}}}, *engine_, *store_);
   json::array& jobs = answer["jobs"].as_array();
   if (jobs.empty()) return "";
   json::object& job = jobs[0].as_object();
-  if (job.at("status") == "RUNNABLE") job.erase("statusReason");
+  if (job.at("status") == "RUNNABLE" || job.at("status") == "PENDING") job.erase("statusReason");
+  if (json::value* array = job.if_contains("arrayProperties"))
+    array->as_object().erase("statusSummaryLastUpdatedAt");
   if (job.at("status") == "SUCCEEDED" || job.at("status") == "FAILED") job.erase("tags");
   return json::serialize(job);
 }
