@@ -104,6 +104,35 @@ class Batch(unittest.TestCase):
         self.assertEqual(len(set(streams)), 3)
         self.assertEqual(job["statusReason"], "Essential container in task exited")
 
+    def test_an_array_job_and_what_waits_for_it(self):
+        definition = make_definition(
+            self.batch, ["sh", "-c", "echo $AWS_BATCH_JOB_ID $AWS_BATCH_JOB_ARRAY_INDEX of $AWS_BATCH_JOB_ARRAY_SIZE; "
+                                     "[ \"$AWS_BATCH_JOB_ARRAY_INDEX\" != 3 ]"], "array")
+        first = self.submit(definition, "first", arrayProperties={"size": 6})
+        each = self.submit(definition, "each", arrayProperties={"size": 6},
+                           dependsOn=[{"jobId": first, "type": "N_TO_N"}])
+        after = self.submit(definition, "after", dependsOn=[{"jobId": first}])
+        parent = wait_for_job(self.batch, first)
+        self.assertEqual((parent["status"], parent["statusReason"]), ("FAILED", "Array Child Job failed"))
+        self.assertEqual(parent["arrayProperties"]["size"], 6)
+        summary = {k: v for k, v in parent["arrayProperties"]["statusSummary"].items() if v}
+        self.assertEqual(summary, {"SUCCEEDED": 5, "FAILED": 1})
+        child = self.batch.describe_jobs(jobs=[first + ":4"])["jobs"][0]
+        self.assertEqual((child["jobId"], child["arrayProperties"]["index"]), (first + ":4", 4))
+        self.assertEqual(self.messages(child), [f"{first}:4 4 of 6"])
+        failed = self.batch.list_jobs(arrayJobId=first, jobStatus="FAILED")["jobSummaryList"]
+        self.assertEqual([job["jobId"] for job in failed], [first + ":3"])
+        pages = self.batch.get_paginator("list_jobs").paginate(arrayJobId=first, jobStatus="SUCCEEDED",
+                                                               PaginationConfig={"PageSize": 2})
+        self.assertEqual([job["arrayProperties"]["index"] for page in pages for job in page["jobSummaryList"]],
+                         [0, 1, 2, 4, 5])
+        self.assertEqual(wait_for_job(self.batch, after)["statusReason"], "Dependent Job failed")
+        self.assertEqual(wait_for_job(self.batch, each)["status"], "FAILED")
+        third = self.batch.describe_jobs(jobs=[each + ":3"])["jobs"][0]
+        self.assertEqual(third["statusReason"], "Dependent Job failed")
+        listed = self.batch.list_jobs(jobQueue=self.queue, jobStatus="FAILED")["jobSummaryList"]
+        self.assertEqual([job["jobId"] for job in listed if ":" in job["jobId"]], [], "children are not listed")
+
     def test_the_timeout_of_a_submission_wins(self):
         definition = make_definition(self.batch, ["sleep", "600"], "timed",
                                      timeout={"attemptDurationSeconds": 60})
