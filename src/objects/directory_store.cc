@@ -173,7 +173,7 @@ std::unique_ptr<ObjectWriter> DirectoryStore::put(PutSpec spec) {
     record.modified = result.modified;
     record.checksum = result.checksum;
     record.headers = spec.headers;
-    result.version_id = replace(commit, spec, std::move(record), "PutObject");
+    result.version_id = replace(commit, spec, std::move(record), spec.reason);
   };
   return writer;
 }

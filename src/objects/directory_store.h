@@ -54,6 +54,7 @@ struct PutSpec {
   Integrity integrity;
   WriteConditions conditions;
   Requester requester;
+  const char* reason = "PutObject";  // for events
 };
 
 struct PartSpec {

@@ -11,7 +11,7 @@ namespace millrace::objects {
 struct ObjectEvent {
   enum class Kind { kCreated, kDeleted };
   Kind kind = Kind::kCreated;
-  std::string reason;  // PutObject, CopyObject, CompleteMultipartUpload, DeleteObject
+  std::string reason;  // PutObject, POST Object, CopyObject, CompleteMultipartUpload, DeleteObject
   std::string bucket;
   std::string key;    // bytes
   uint64_t size = 0;  // bytes; 0 when deleted

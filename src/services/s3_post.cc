@@ -104,7 +104,8 @@ class S3Service::PostUpload final : public http::BodySink {
                                    stored_headers(as_put),
                                    std::move(integrity),
                                    {},
-                                   {context_.principal, head_.peer, context_.request_id}});
+                                   {context_.principal, head_.peer, context_.request_id},
+                                   "POST Object"});
   }
 
   // Answers in any case, and uses nothing of this sink afterwards.

@@ -126,11 +126,14 @@ TEST_F(PostFormTest, StoresTheFileOfAForm) {
   };
   std::string content(50'000, 'x');
   std::string file = part("file", content, "; filename=photo.jpg\r\nContent-Type: image/jpeg") + "--B--\r\n";
+  std::vector<std::string> reasons;
+  store_.set_observer([&](const objects::ObjectEvent& event) { reasons.push_back(event.reason); });
   http::ClientResponse stored = post(
       part("key", "in/${filename}") + part("success_action_status", "201") + part("x-amz-meta-who", "me") +
       part("tagging", "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>") + file);
   EXPECT_EQ(stored.status, 201) << stored.body;
   EXPECT_EQ(element(stored.body, "Key"), "in/photo.jpg");
+  EXPECT_EQ(reasons, (std::vector<std::string>{"POST Object"}));
   http::ClientResponse got = send("GET", "/bucket/in/photo.jpg");
   EXPECT_EQ(got.body, content);
   EXPECT_EQ(got.headers.get("content-type"), "image/jpeg");
@@ -154,6 +157,7 @@ TEST_F(PostFormTest, StoresTheFileOfAForm) {
                     {{"Content-Type", "multipart/form-data; boundary=B"}}),
                404, "NoSuchBucket");
   EXPECT_EQ(send("GET", "/bucket/k2").status, 404) << "nothing of a refused form is stored";
+  store_.set_observer({});
 }
 
 }  // namespace
