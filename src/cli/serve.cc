@@ -51,6 +51,7 @@ constexpr auto kStopGrace = std::chrono::milliseconds(3000);
 constexpr base::TimeMs kJobKeysLiveMs = base::TimeMs{36} * 3600 * 1000;
 
 struct Arguments {
+  int64_t retain_days = 7;
   std::string data, listen = "127.0.0.1:4600", auth = "sigv4", region = "us-east-1", account = "123456789012";
   std::string runtime, log_level = "info";
   double vcpus = 0;
@@ -146,6 +147,7 @@ void serve(const Arguments& arguments) {
   engine::Config config;
   config.region = arguments.region;
   config.account = arguments.account;
+  config.retain_ms = arguments.retain_days * 24 * 3600 * 1000;
   engine::Driver driver(config, store, clock);
   objects::DirectoryStore objects(folder.objects(), clock);
   logs::LogStore log_store(folder.logs(), clock);
@@ -221,6 +223,9 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   command->add_option("--memory", arguments->memory_mib, "MiB of memory to offer [all of this machine]")
       ->check(CLI::PositiveNumber);
+  command->add_option("--retain", arguments->retain_days, "days that finished jobs are kept")
+      ->check(CLI::Range(1, 3650))
+      ->capture_default_str();
   command->add_option("--log-level", arguments->log_level, "debug, info, warning, error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -10,7 +10,8 @@ struct Config {
   std::string partition = "aws";
   std::string region = "us-east-1";
   std::string account = "123456789012";
-  std::string id_seed;  // 16 bytes, see JobIds
+  std::string id_seed;                                // 16 bytes, see JobIds
+  int64_t retain_ms = int64_t{7} * 24 * 3600 * 1000;  // finished jobs are kept so long
   // While attempts are no longer than this on average, the next job is sent before the last has ended.
   int64_t short_attempt_ms = 50;
 

@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kGroupMax = 4096;     // commands in one commit
 constexpr size_t kQueueMax = 200'000;  // commands waiting; more are refused
+constexpr int64_t kPurgeRows = 500;    // in one transaction
+constexpr TimeMs kPurgeEveryMs = 60'000, kPurgeAgainMs = 50;
 constexpr auto kRetryDisk = std::chrono::milliseconds(500);
 // How long a group that nobody waits for is held open for more. A short attempt ends within it, and then its
 // start and its end are one commit.
@@ -90,13 +92,10 @@ void Driver::run() {
     {
       std::unique_lock lock(mutex_);
       TimeMs deadline = engine_->next_deadline();
+      if (deadline == 0 || next_purge_ < deadline) deadline = next_purge_;
       auto ready = [this] { return stopping_ || !queue_.empty(); };
-      if (deadline == 0) {
-        wake_.wait(lock, ready);
-      } else {
-        wake_.wait_for(lock, std::chrono::milliseconds(std::max<int64_t>(0, deadline - clock_.now_ms())),
-                       ready);
-      }
+      wake_.wait_for(lock, std::chrono::milliseconds(std::max<int64_t>(0, deadline - clock_.now_ms())),
+                     ready);
       if (!urgent_ && !queue_.empty())
         wake_.wait_for(lock, kPatience, [this] { return stopping_ || urgent_; });
       stopping = stopping_;
@@ -112,6 +111,7 @@ void Driver::run() {
     }
     run_group(group);
     group.clear();
+    if (clock_.now_ms() >= next_purge_) purge();
     if (stopping) return;
   }
 }
@@ -165,6 +165,18 @@ void Driver::run_group(std::vector<Item>& group) {
       group[i].reply(std::move(outcomes[i].reply));
     }
   }
+}
+
+// Drops what finished long ago, a little at a time: nobody waits for more than a few milliseconds.
+void Driver::purge() {
+  TimeMs now = clock_.now_ms();
+  bool more = false;
+  try {
+    if (!disk_full_) more = store_.purge(now - config_.retain_ms, kPurgeRows);
+  } catch (const base::Error& error) {
+    spdlog::warn("finished jobs that are old enough to go stay for now: {}", error.what());
+  }
+  next_purge_ = now + (more ? kPurgeAgainMs : kPurgeEveryMs);
 }
 
 // Finished jobs are on disk only, but can be tagged and depended on.

@@ -60,6 +60,7 @@ class Driver {
   void run();
   void run_group(std::vector<Item>& group);
   void recall(const Command& command);
+  void purge();
   void refuse_group(std::vector<Item>& group, const std::string& why);
   void reload();
 
@@ -70,6 +71,7 @@ class Driver {
   std::unique_ptr<Engine> engine_;
   Command host_;            // the last HostUp, for reload()
   bool disk_full_ = false;  // the last commit failed
+  TimeMs next_purge_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;

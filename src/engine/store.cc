@@ -334,6 +334,59 @@ void Store::probe() {
   transaction.commit();
 }
 
+bool Store::purge(TimeMs before, int64_t most) {
+  // Oldest first in each queue; what was submitted later than `before` cannot have ended before it.
+  constexpr std::array<const char*, 2> kOldest = {
+      "SELECT queue, seq, created, state FROM jobs WHERE status = 5 AND parent = 0 AND (queue, seq) > ($1, "
+      "$2) "
+      "ORDER BY queue, seq LIMIT 1",
+      "SELECT queue, seq, created, state FROM jobs WHERE status = 6 AND parent = 0 AND (queue, seq) > ($1, "
+      "$2) "
+      "ORDER BY queue, seq LIMIT 1"};
+  sql::Transaction transaction(*connection_);
+  auto drop = connection_->prepare("DELETE FROM jobs WHERE seq = $1");
+  auto drop_children = connection_->prepare(
+      "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE seq > $1 AND seq <= $2 LIMIT $3)");
+  auto changed = connection_->prepare("SELECT changes()");
+  int64_t left = most;
+  for (size_t which = 0; which < kOldest.size(); ++which) {
+    auto oldest = connection_->prepare(kOldest[which]);
+    Place& place = purged_to_[which];
+    for (; left > 0; --left) {
+      oldest->bind(1, place.queue).bind(2, place.seq);
+      bool found = oldest->step();
+      if (!found) {
+        place = {};
+        break;
+      }
+      Place here{oldest->int64(0), oldest->int64(1)};
+      TimeMs created = oldest->int64(2);
+      Job job;
+      decode_state(oldest->text(3), job);
+      oldest->reset();
+      if (created >= before) {
+        place = {here.queue, INT64_MAX};  // on to the next queue
+        continue;
+      }
+      if (job.stopped_at >= before) {
+        place = here;
+        continue;
+      }
+      if (job.array) {
+        drop_children->bind(1, here.seq).bind(2, here.seq + job.array->size).bind(3, left).run();
+        changed->step();
+        left -= changed->int64(0);
+        changed->reset();
+        if (left <= 0) break;
+      }
+      drop->bind(1, here.seq).run();
+      place = here;
+    }
+  }
+  transaction.commit();
+  return left <= 0;
+}
+
 std::unique_ptr<Job> Store::load_job(JobSeq seq, const Engine& engine) {
   auto row = connection_->prepare(std::string(kJobColumns) + "WHERE seq = $1");
   row->bind(1, static_cast<int64_t>(seq));

@@ -1,6 +1,7 @@
 // The engine's state on disk: one SQLite file, written by group commits.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -33,6 +34,10 @@ class Store {
   // Throws when the disk takes no writes now.
   void probe();
 
+  // Drops jobs that finished before `before`, with their children; at most about `most` rows, in one
+  // transaction. True when there may be more of them now. Goes on where the last call ended.
+  bool purge(TimeMs before, int64_t most);
+
   // A job that finished; nothing when there is none of that number. The engine lends its queues and
   // definitions.
   std::unique_ptr<Job> load_job(JobSeq seq, const Engine& engine);
@@ -53,6 +58,10 @@ class Store {
   std::unique_ptr<sql::Connection> connection_;
   std::unique_ptr<sql::Statement> insert_job_, update_job_, put_meta_;
   std::string id_seed_;
+  struct Place {
+    int64_t queue = 0, seq = 0;
+  };
+  std::array<Place, 2> purged_to_;  // of the jobs that succeeded, and of those that failed
 };
 
 }  // namespace millrace::engine
