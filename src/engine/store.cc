@@ -365,7 +365,7 @@ bool Store::purge(TimeMs before, int64_t most) {
       decode_state(oldest->text(3), job);
       oldest->reset();
       if (created >= before) {
-        place = {here.queue, INT64_MAX};  // on to the next queue
+        place = {here.queue + 1, -1};  // on to the next queue
         continue;
       }
       if (job.stopped_at >= before) {
