@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "cli/commands.h"
 #include "cli/data_folder.h"
+#include "cli/printable.h"
 #include "objects/directory_view.h"
 #include "objects/store.h"
 
@@ -37,22 +38,6 @@ struct Arguments {
 objects::DirectoryView open_view(const Arguments& arguments) {
   DataFolder folder = name_data_folder(arguments.data.empty() ? default_data_folder() : arguments.data);
   return objects::DirectoryView(folder.objects());
-}
-
-// Names are bytes: what would move the cursor or end the line is shown as \xNN.
-std::string printable(std::string_view name) {
-  std::string out;
-  for (char c : name) {
-    auto u = static_cast<unsigned char>(c);
-    if (u >= 0x20 && u != 0x7F && c != '\\') {
-      out += c;
-      continue;
-    }
-    char text[8];
-    std::snprintf(text, sizeof text, c == '\\' ? "\\\\" : "\\x%02x", u);
-    out += text;
-  }
-  return out;
 }
 
 void print_entry(const Arguments& arguments, const std::string& key, const objects::ListedObject* object,

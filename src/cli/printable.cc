@@ -1,0 +1,22 @@
+#include "cli/printable.h"
+
+#include <cstdio>
+
+namespace millrace::cli {
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    auto u = static_cast<unsigned char>(c);
+    if (u >= 0x20 && u != 0x7F && c != '\\') {
+      out += c;
+      continue;
+    }
+    char escaped[8];
+    std::snprintf(escaped, sizeof escaped, c == '\\' ? "\\\\" : "\\x%02x", u);
+    out += escaped;
+  }
+  return out;
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,12 @@
+// Text of others on a terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace millrace::cli {
+
+// What would move the cursor or end the line is shown as \xNN, and a backslash as two. Other bytes stay.
+std::string printable(std::string_view text);
+
+}  // namespace millrace::cli
