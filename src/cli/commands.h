@@ -10,6 +10,7 @@ namespace millrace::cli {
 void add_try_command(CLI::App& app, int& exit_code);
 void add_serve_command(CLI::App& app, int& exit_code);
 void add_env_command(CLI::App& app, int& exit_code);
+void add_jobs_command(CLI::App& app, int& exit_code);
 void add_scan_command(CLI::App& app, int& exit_code);
 void add_runner_command(CLI::App& app, int& exit_code);
 void add_objects_command(CLI::App& app, int& exit_code);

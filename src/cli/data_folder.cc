@@ -80,4 +80,12 @@ std::string running_endpoint(const DataFolder& folder) {
   return url;
 }
 
+std::string require_endpoint(const DataFolder& folder) {
+  if (std::string endpoint = running_endpoint(folder); !endpoint.empty()) return endpoint;
+  if (engine_holds(folder))
+    throw base::TransientError("the engine on " + folder.path + " is still starting; try again in a moment");
+  throw base::NotFoundError("no engine runs on " + folder.path + "; start one with `millrace serve --data " +
+                            folder.path + "`");
+}
+
 }  // namespace millrace::cli

@@ -41,4 +41,7 @@ bool engine_holds(const DataFolder& folder);
 // The URL of the engine that runs on the folder, empty when none does.
 std::string running_endpoint(const DataFolder& folder);
 
+// The same for commands that need one: throws NotFoundError that says how to start it.
+std::string require_endpoint(const DataFolder& folder);
+
 }  // namespace millrace::cli

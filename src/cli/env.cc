@@ -21,11 +21,8 @@ Examples:
 
 void print_env(const std::string& data, const std::string& region) {
   DataFolder folder = name_data_folder(data.empty() ? default_data_folder() : data);
+  std::string endpoint = require_endpoint(folder);
   aws::Credentials root = services::read_root_key(folder.keys());
-  std::string endpoint = running_endpoint(folder);
-  if (endpoint.empty())
-    throw base::NotFoundError("no engine runs on " + folder.path +
-                              "; start one with `millrace serve --data " + folder.path + "`");
   std::printf(
       "export AWS_ENDPOINT_URL=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n"
       "export AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%s\nunset AWS_SESSION_TOKEN AWS_PROFILE\n",

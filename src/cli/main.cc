@@ -17,6 +17,7 @@ Begin here:
   millrace try ~/pictures        start an engine, scan a folder as a Batch job, show what was found
   millrace serve                 the engine: AWS Batch, S3, CloudWatch Logs on http://127.0.0.1:4600
   eval "$(millrace env)"         then use the AWS CLI, SDKs, Terraform and CDK as they are
+  millrace jobs                  what has run, runs and waits, and why
   millrace scan ~/pictures       the scan job by itself)help";
 
 constexpr char kVersion[] = "millrace " MILLRACE_VERSION;
@@ -33,6 +34,7 @@ int main(int argc, char** argv) {
   millrace::cli::add_try_command(app, exit_code);
   millrace::cli::add_serve_command(app, exit_code);
   millrace::cli::add_env_command(app, exit_code);
+  millrace::cli::add_jobs_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);
   millrace::cli::add_objects_command(app, exit_code);
