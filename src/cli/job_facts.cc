@@ -46,6 +46,9 @@ const json::object& container_of(const json::object& run) {
 std::string reason_of(const json::object& run) {
   std::string reason = text_of(run, "statusReason"), cause = text_of(container_of(run), "reason");
   if (reason.find(cause) == std::string::npos) reason += (reason.empty() ? "" : "; ") + cause;
+  std::string status = text_of(run, "status");
+  if (!reason.empty() && (status == "STARTING" || status == "RUNNING"))
+    reason = "the attempt before: " + reason;
   return printable(reason);
 }
 

@@ -30,7 +30,7 @@ std::string run_time(const json::object& run, base::TimeMs now);
 const json::object& container_of(const json::object& run);
 
 // Why a job or an attempt is what it is: Batch's reason and, where it says something else, the container's.
-// Printable.
+// A job that runs keeps the reason of the attempt before, and it says so. Printable.
 std::string reason_of(const json::object& run);
 
 // "-" when there is none.

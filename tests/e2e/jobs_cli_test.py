@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
 
 from batch_setup import make_definition, make_queue, wait_for_job  # noqa: E402
-from millrace_server import MillraceServer  # noqa: E402
+from millrace_server import MillraceServer, wait_until  # noqa: E402
 
 
 def run_jobs(data, *arguments):
@@ -285,6 +285,26 @@ class OtherJobs(unittest.TestCase):
             self.assertEqual(shown["command"], ["sh -c 'echo from a task; exit 4'"])
             self.assertRegex(shown["attempts"][1], "^1  exit 4, ")
             self.assertEqual(run_jobs(server.data, job, "--log").stdout, "from a task\n")
+
+    def test_a_retry_that_runs_is_not_said_to_have_ended(self):
+        with MillraceServer() as server:
+            batch = server.boto3("batch")
+            definition = make_definition(batch, ["sh", "-c", "test $AWS_BATCH_JOB_ATTEMPT = 2 && exec sleep 600; exit 9"],
+                                         retryStrategy={"attempts": 3})
+            job = batch.submit_job(jobName="job", jobQueue=make_queue(batch), jobDefinition=definition)["jobId"]
+
+            def second_runs():
+                told = batch.describe_jobs(jobs=[job])["jobs"][0]
+                return told["status"] == "RUNNING" and len(told["attempts"]) == 1
+
+            wait_until(second_runs, "the second attempt runs")
+            row, = rows(run_jobs(server.data).stdout)
+            self.assertEqual(row["EXIT"], "-")
+            self.assertEqual(row["REASON"], "the attempt before: Essential container in task exited")
+            shown = sections(run_jobs(server.data, job).stdout)["attempts"]
+            self.assertEqual(shown[0], "2 of at most 3")
+            self.assertRegex(shown[1], "^1  exit 9, ")
+            self.assertRegex(shown[3], r"^2  running, ran [\d.]+\w+$")
 
     def test_what_others_wrote_does_not_move_the_cursor(self):
         with MillraceServer() as server:
