@@ -53,7 +53,7 @@ const char* colour_of(const std::string& cell) {
 
 void Table::add(std::vector<std::string> row) {
   for (std::string& cell : row)
-    if (cell.empty()) cell = "-";
+    if (cell.empty()) cell = std::string(1, '-');
   rows_.push_back(std::move(row));
 }
 
