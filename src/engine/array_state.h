@@ -28,6 +28,10 @@ struct ArrayState {
   std::array<int32_t, kJobStatusCount> counts{};  // of made children, by state
   base::TimeMs changed_at = 0;
 
+  Child at(int32_t index) const { return static_cast<Child>(made[static_cast<size_t>(index)]); }
+  void skip_made() {
+    while (next < limit && at(next) != kUnmade) ++next;
+  }
   int32_t live() const {
     return std::accumulate(counts.begin(), counts.begin() + static_cast<size_t>(JobStatus::kSucceeded), 0);
   }

@@ -35,7 +35,7 @@ std::pair<Job*, int32_t> Engine::live_child(std::string_view id) const {
 
 std::unique_ptr<Job> Engine::child_of(const Job& parent, int32_t index) const {
   auto child = std::make_unique<Job>();
-  child->seq = parent.seq + 1 + static_cast<JobSeq>(index);
+  child->seq = parent.child(index);
   child->parent = parent.seq;
   child->name = parent.name;
   child->submission = parent.submission;
@@ -79,19 +79,14 @@ Job& Engine::make_child(Job& parent, int32_t index, TimeMs now) {
 // Brings the array into the queue's line when it has a child that may go next.
 void Engine::open_array(Job& parent) {
   ArrayState& array = *parent.array;
-  while (array.next < array.limit && array.made[static_cast<size_t>(array.next)] != ArrayState::kUnmade)
-    ++array.next;
+  array.skip_made();
   if (array.next >= array.limit || parent.waits_for) return;
-  if (array.sequential && array.next > 0 &&
-      array.made[static_cast<size_t>(array.next) - 1] != ArrayState::kSucceeded)
-    return;
-  parent.queue->arrays[parent.seq + 1 + static_cast<JobSeq>(array.next)] = &parent;
+  if (array.sequential && array.next > 0 && array.at(array.next - 1) != ArrayState::kSucceeded) return;
+  parent.queue->arrays[parent.child(array.next)] = &parent;
   schedule_needed_ = true;
 }
 
-void Engine::close_array(Job& parent) {
-  parent.queue->arrays.erase(parent.seq + 1 + static_cast<JobSeq>(parent.array->next));
-}
+void Engine::close_array(Job& parent) { parent.queue->arrays.erase(parent.child(parent.array->next)); }
 
 // The job that is next in line; a child that is, is made.
 Job* Engine::head(JobQueue& queue, TimeMs now) {
@@ -109,14 +104,12 @@ Job* Engine::head(JobQueue& queue, TimeMs now) {
 void Engine::cut_array(Job& parent) {
   ArrayState& array = *parent.array;
   close_array(parent);
-  open_array(parent);
-  close_array(parent);
+  array.skip_made();
   int32_t before = array.limit;
   array.limit = std::min(array.limit, array.next);
   for (int32_t index = array.limit; index < before; ++index) {
-    JobSeq seq = parent.seq + 1 + static_cast<JobSeq>(index);
-    if (array.made[static_cast<size_t>(index)] == ArrayState::kUnmade && dependents_.contains(seq))
-      ended_.emplace_back(seq, false);
+    JobSeq seq = parent.child(index);
+    if (array.at(index) == ArrayState::kUnmade && dependents_.contains(seq)) ended_.emplace_back(seq, false);
   }
   mark(parent);
 }
@@ -149,8 +142,8 @@ void Engine::stop_array(Job& parent, const std::string& reason, bool terminate, 
   int32_t end = parent.array->size;
   cut_array(parent);
   for (int32_t index = 0; index < end; ++index) {
-    if (parent.array->made[static_cast<size_t>(index)] != ArrayState::kLive) continue;
-    Job& child = *jobs_.at(parent.seq + 1 + static_cast<JobSeq>(index));
+    if (parent.array->at(index) != ArrayState::kLive) continue;
+    Job& child = *jobs_.at(parent.child(index));
     if (!is_finished(child.status)) cancel_waiting(child, reason, terminate, now);
   }
   end_array(parent, now);

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "engine/engine.h"
-#include "engine/submission.h"
 
 namespace millrace::engine {
 namespace {

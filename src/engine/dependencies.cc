@@ -38,7 +38,7 @@ std::vector<JobSeq> Engine::named_jobs(const json::object& submission) const {
 
 // Child `index` of `parent` as something to wait for.
 void Engine::add_child(const Job& parent, int32_t index, Dependencies& to) const {
-  JobSeq seq = parent.seq + 1 + static_cast<JobSeq>(index);
+  JobSeq seq = parent.child(index);
   uint8_t state = parent.array->made[static_cast<size_t>(index)];
   if (const Job* child = find_job(seq); child && is_finished(child->status))
     state = child->status == JobStatus::kSucceeded ? ArrayState::kSucceeded : ArrayState::kFailed;
@@ -120,7 +120,7 @@ void Engine::wait_one_by_one(Job& parent, const Dependencies& dependencies, Time
     Dependencies own;
     own.open = dependencies.open;
     for (const Job* other : dependencies.one_by_one) add_child(*other, index, own);
-    wait_for(*jobs_.at(parent.seq + 1 + static_cast<JobSeq>(index)), own, now);
+    wait_for(*jobs_.at(parent.child(index)), own, now);
   }
 }
 

@@ -69,7 +69,8 @@ struct Job {
   bool changed = false;                            // named in Changes already
   bool stored = false;                             // has a row
 
-  int32_t index() const { return static_cast<int32_t>(seq - parent - 1); }  // of a child
+  int32_t index() const { return static_cast<int32_t>(seq - parent - 1); }      // of a child
+  JobSeq child(int32_t at) const { return seq + 1 + static_cast<JobSeq>(at); }  // its number
 };
 
 }  // namespace millrace::engine

@@ -180,26 +180,28 @@ json::object list_children(const json::object& input, const Engine& engine, Stor
     from = *index;
   }
   if (parent && parent->array && from < parent->array->size) {
-    std::map<int32_t, json::object> finished;
+    // Of every finished child that has a row: its summary when it is wanted.
+    std::map<int32_t, std::optional<json::object>> finished;
     int32_t end = parent->array->size;
-    if (is_finished(*status))
+    if (is_finished(*status)) {
+      size_t wanted_ones = 0;
       store.children(*parent, from, engine, [&](const Job& child) {
-        if (child.status == *status) finished.emplace(child.index(), summarize(child, engine));
-        bool more = finished.size() <= size;
-        if (!more) end = child.index();
-        return more;
+        std::optional<json::object>& summary = finished[child.index()];
+        if (child.status != *status) return true;
+        summary = summarize(child, engine);
+        if (++wanted_ones <= size) return true;
+        end = child.index();
+        return false;
       });
+    }
     for (int32_t index = from; index < end; ++index) {
       std::optional<json::object> summary;
-      const Job* child = engine.find_job(parent->seq + 1 + static_cast<JobSeq>(index));
       if (auto done = finished.find(index); done != finished.end()) {
         summary = std::move(done->second);
-      } else if (child) {
+      } else if (const Job* child = engine.find_job(parent->child(index))) {
         if (child->status == *status) summary = summarize(*child, engine);
-      } else if (is_finished(parent->status)
-                     ? *status == JobStatus::kFailed &&
-                           !store.load_job(parent->seq + 1 + static_cast<JobSeq>(index), engine)
-                     : parent->array->made[static_cast<size_t>(index)] == ArrayState::kUnmade) {
+      } else if (is_finished(parent->status) ? *status == JobStatus::kFailed
+                                             : parent->array->at(index) == ArrayState::kUnmade) {
         std::unique_ptr<Job> unmade = engine.unmade_child(*parent, index);
         if (unmade->status == *status) summary = summarize(*unmade, engine);
       }
