@@ -119,6 +119,11 @@ class Scan {
     try {
       walk_and_read();
       if (stopped()) throw base::TransientError("interrupted: what was read is kept, start again to go on");
+      if (files_done_ != files_listed_) {
+        throw base::Error(base::ErrorKind::kInternal,
+                          std::to_string(files_listed_) + " files were listed and " +
+                              std::to_string(files_done_) + " written: please report this as a bug");
+      }
       mark_vanished();
       static const std::atomic<bool> never = false;
       resolve_dependencies(*writing_, *source_.reader, context, range_,
@@ -283,7 +288,8 @@ class Scan {
     Group group;
     size_t files = 0;
     auto due = Steady::now() + kTransactionTime;
-    while (!batches_.finished()) {
+    // What was taken and is not committed counts: the queue may be closed right after its last batch was taken.
+    while (!group.empty() || !batches_.finished()) {
       auto batch = batches_.pop_until(std::min(due, progress_due_));
       if (batch) {
         files += (*batch)->outcomes.size() + (*batch)->unchanged.size();
@@ -364,7 +370,8 @@ class Scan {
     counts_.files_unchanged += static_cast<int64_t>(batch.unchanged.size());
     counts_.bytes_read += static_cast<int64_t>(batch.bytes_read);
     counts_.requests += static_cast<int64_t>(batch.requests);
-    files_done_ += static_cast<int64_t>(batch.outcomes.size() + batch.unchanged.size());
+    files_done_ +=
+        static_cast<int64_t>(batch.outcomes.size() + batch.unchanged.size() + batch.unstorable.size());
   }
 
   void count_type(std::string_view type) {
