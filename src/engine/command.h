@@ -43,6 +43,9 @@ struct ApiCommand {
   ApiOperation operation;
   json::object input;
   std::string uuid;  // a fresh one, for whatever the operation creates
+  // SubmitJob: another submission with the same token is answered as the first was, and makes no job. Kept as
+  // long as the job.
+  std::string token = {};
 };
 
 // A host is there, with so much room. Replaces what was known of the host before.

@@ -130,17 +130,18 @@ void Driver::run_group(std::vector<Item>& group) {
   }
   std::vector<Outcome> outcomes;
   outcomes.reserve(group.size() + 1);
+  Store::Tokens tokens;
   for (Item& item : group) {
     if (std::holds_alternative<HostUp>(item.command)) host_ = item.command;
     recall(item.command);
-    outcomes.push_back(item.read ? Outcome{} : engine_->apply(item.command, now));
+    outcomes.push_back(item.read ? Outcome{} : apply(item.command, now, tokens));
   }
   if (engine_->next_deadline() != 0 && engine_->next_deadline() <= now)
     outcomes.push_back(engine_->apply(Tick{}, now));
   Changes changes = engine_->take_changes();
   if (!changes.empty()) {
     try {
-      store_.commit(changes, *engine_);
+      store_.commit(changes, *engine_, tokens);
     } catch (const base::Error& error) {
       spdlog::error(
           "cannot write the engine's state: {}. Requests that change something are refused until it can.",
@@ -165,6 +166,33 @@ void Driver::run_group(std::vector<Item>& group) {
       group[i].reply(std::move(outcomes[i].reply));
     }
   }
+}
+
+// Throws nothing.
+Outcome Driver::apply(const Command& command, TimeMs now, Store::Tokens& tokens) {
+  const auto* api = std::get_if<ApiCommand>(&command);
+  if (!api || api->token.empty()) return engine_->apply(command, now);
+  for (const auto& [token, job] : tokens)
+    if (token == api->token) return {submitted(*engine_->find_job(job)), {}};
+  try {
+    if (std::optional<JobSeq> seq = store_.job_of_token(api->token)) {
+      if (const Job* live = engine_->find_job(*seq)) return {submitted(*live), {}};
+      if (std::unique_ptr<Job> job = store_.load_job(*seq, *engine_)) return {submitted(*job), {}};
+    }
+  } catch (const base::Error& error) {
+    return {Refusal{500, "ServerException", error.what()}, {}};
+  }
+  Outcome outcome = engine_->apply(command, now);
+  if (const auto* reply = std::get_if<json::object>(&outcome.reply))
+    if (auto seq = engine_->job_seq(base::find_string(*reply, "jobId").value_or("")))
+      tokens.emplace_back(api->token, *seq);
+  return outcome;
+}
+
+// What SubmitJob answers.
+json::object Driver::submitted(const Job& job) const {
+  std::string id = engine_->job_id(job);
+  return {{"jobArn", config_.arn("job/" + id)}, {"jobName", job.name}, {"jobId", id}};
 }
 
 // Drops what finished long ago, a little at a time: nobody waits for more than a few milliseconds.

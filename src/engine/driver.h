@@ -59,6 +59,8 @@ class Driver {
   void push(Item item);
   void run();
   void run_group(std::vector<Item>& group);
+  Outcome apply(const Command& command, TimeMs now, Store::Tokens& tokens);
+  json::object submitted(const Job& job) const;
   void recall(const Command& command);
   void purge();
   void refuse_group(std::vector<Item>& group, const std::string& why);

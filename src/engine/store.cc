@@ -41,8 +41,13 @@ CREATE INDEX jobs_succeeded ON jobs(queue, seq) WHERE status = 5 AND parent = 0;
 CREATE INDEX jobs_failed ON jobs(queue, seq) WHERE status = 6 AND parent = 0;
 )sql";
 
+// Submissions that must not be made twice.
+constexpr char kVersion4[] = R"sql(
+CREATE TABLE submission_tokens(job INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE) STRICT;
+)sql";
+
 // What makes version n + 1 of version n. user_version of the file says how many were done.
-constexpr std::array<const char*, 3> kSteps = {kVersion1, kVersion2, kVersion3};
+constexpr std::array<const char*, 4> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 constexpr char kJobColumns[] =
     "SELECT seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, submission, state, "
@@ -276,7 +281,7 @@ void Store::write_job(const Job& job) {
   insert_job_->bind(11, encode_state(job)).bind(12, static_cast<int64_t>(job.parent)).run();
 }
 
-void Store::commit(const Changes& changes, const Engine& engine) {
+void Store::commit(const Changes& changes, const Engine& engine, const Tokens& tokens) {
   sql::Transaction transaction(*connection_);
   for (const JobDefinition* d : changes.definitions) {
     auto put = connection_->prepare(
@@ -324,8 +329,19 @@ void Store::commit(const Changes& changes, const Engine& engine) {
     put_meta_->bind(1, std::string_view("last_job"))
         .bind_blob(2, std::to_string(engine.counters().first))
         .run();
+  if (!tokens.empty()) {
+    auto put = connection_->prepare("INSERT INTO submission_tokens(job, token) VALUES ($1, $2)");
+    for (const auto& [token, job] : tokens) put->bind(1, static_cast<int64_t>(job)).bind(2, token).run();
+  }
   transaction.commit();
   for (Job* job : changes.jobs) job->stored = true;
+}
+
+std::optional<JobSeq> Store::job_of_token(std::string_view token) {
+  auto row = connection_->prepare("SELECT job FROM submission_tokens WHERE token = $1");
+  row->bind(1, token);
+  if (!row->step()) return std::nullopt;
+  return static_cast<JobSeq>(row->int64(0));
 }
 
 void Store::probe() {
@@ -345,6 +361,7 @@ bool Store::purge(TimeMs before, int64_t most) {
       "ORDER BY queue, seq LIMIT 1"};
   sql::Transaction transaction(*connection_);
   auto drop = connection_->prepare("DELETE FROM jobs WHERE seq = $1");
+  auto drop_token = connection_->prepare("DELETE FROM submission_tokens WHERE job = $1");
   auto drop_children = connection_->prepare(
       "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE seq > $1 AND seq <= $2 LIMIT $3)");
   auto changed = connection_->prepare("SELECT changes()");
@@ -380,6 +397,7 @@ bool Store::purge(TimeMs before, int64_t most) {
         if (left <= 0) break;
       }
       drop->bind(1, here.seq).run();
+      drop_token->bind(1, here.seq).run();
       place = here;
     }
   }

@@ -7,6 +7,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/engine.h"
 #include "sql/connection.h"
@@ -29,7 +32,12 @@ class Store {
 
   // Makes `changes` durable in one transaction: on return they survive a power cut; when it throws nothing of
   // them is there.
-  void commit(const Changes& changes, const Engine& engine);
+  // `tokens`: with which submissions' jobs came, see ApiCommand::token.
+  using Tokens = std::vector<std::pair<std::string, JobSeq>>;
+  void commit(const Changes& changes, const Engine& engine, const Tokens& tokens = {});
+
+  // The job that was submitted with this token and is still kept.
+  std::optional<JobSeq> job_of_token(std::string_view token);
 
   // Throws when the disk takes no writes now.
   void probe();
