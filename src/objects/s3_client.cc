@@ -35,6 +35,23 @@ bool is_custom(const std::string& endpoint) {
   return !endpoint.empty() && endpoint.find(".amazonaws.com") == std::string::npos;
 }
 
+// One request's stay behind the gate.
+class GatePass {
+ public:
+  explicit GatePass(RequestGate* gate) : gate_(gate) {
+    if (gate_) gate_->enter();
+  }
+  ~GatePass() { leave(false); }
+  void leave(bool throttled) {
+    if (gate_) std::exchange(gate_, nullptr)->leave(throttled);
+  }
+  GatePass(const GatePass&) = delete;
+  GatePass& operator=(const GatePass&) = delete;
+
+ private:
+  RequestGate* gate_;
+};
+
 [[noreturn]] void throw_refusal(int status, const std::string& what, const std::string& code) {
   switch (status) {
     case 404:
@@ -94,6 +111,19 @@ bool S3Client::adopt_region(const ClientResponse& response, const std::string& t
   return true;
 }
 
+http::ClientRequest S3Client::signed_request(const Call& call, aws::Credentials& credentials) const {
+  http::ClientRequest request;
+  request.method = call.method;
+  request.url = url_of(call.key, call.query);
+  request.headers = call.headers;
+  if (call.file < 0) request.body = call.body;
+  request.ca_file = options_.ca_file;
+  credentials = options_.credentials->get();
+  aws::sign(request, credentials, region(), "s3", base::SystemClock().now_ms() + clock_offset_.load(),
+            call.payload_sha256);
+  return request;
+}
+
 ClientResponse S3Client::send(Call& call) {
   static thread_local std::minstd_rand random(std::random_device{}());
   S3Traffic& traffic = *options_.traffic;
@@ -103,10 +133,8 @@ ClientResponse S3Client::send(Call& call) {
   int paid = 0;  // tokens for the retry under way
   for (int attempt = 1;; ++attempt) {
     if (call.restart) call.restart();
-    http::ClientRequest request;
-    request.method = call.method;
-    request.url = url_of(call.key, call.query);
-    request.headers = call.headers;
+    aws::Credentials credentials;
+    http::ClientRequest request = signed_request(call, credentials);
     uint64_t sending = call.file >= 0 ? call.upload_size : call.body.size();
     if (call.file >= 0) {
       auto sent = std::make_shared<uint64_t>(0);
@@ -118,8 +146,6 @@ ClientResponse S3Client::send(Call& call) {
         return size;
       };
       request.rewind = [sent] { *sent = 0; };
-    } else {
-      request.body = call.body;
     }
     if (call.on_head) request.on_head = call.on_head;
     // What the caller's own function throws is the caller's, and no reason to try again.
@@ -134,10 +160,7 @@ ClientResponse S3Client::send(Call& call) {
           return false;
         }
       };
-    request.ca_file = options_.ca_file;
-    aws::Credentials credentials = options_.credentials->get();
-    aws::sign(request, credentials, region(), "s3", base::SystemClock().now_ms() + clock_offset_.load(),
-              call.payload_sha256);
+    GatePass pass(options_.gate.get());
     ++traffic.requests;
     bool answered = false, throttled = false;
     try {
@@ -181,16 +204,21 @@ ClientResponse S3Client::send(Call& call) {
       if (!is_retryable(response.status, error.code)) throw_refusal(response.status, last, error.code);
       throttled = is_throttling(response.status, error.code);
       traffic.throttled += throttled;
+      pass.leave(throttled);
     } catch (const base::TransientError& error) {
       if (answered) throw;
       last = error.what();
     }
+    pass.leave(throttled);
     if (attempt >= options_.attempts_max)
       throw base::TransientError(last + " (" + std::to_string(attempt) + " attempts)");
     int cost = answered ? RetryQuota::kRetryCost : RetryQuota::kTimeoutCost;
-    if (!traffic.quota.take(cost))
-      throw base::TransientError(last + " (not tried again: too many requests failed)");
-    paid = cost;
+    // A gate slows the job down where a server asks for it; giving up would only lose work.
+    if (!(throttled && options_.gate)) {
+      if (!traffic.quota.take(cost))
+        throw base::TransientError(last + " (not tried again: too many requests failed)");
+      paid = cost;
+    }
     ++traffic.retries;
     double pause_ms =
         std::min(static_cast<double>(options_.retry_pause.count()) * (1 << std::min(attempt - 1, 15)),
@@ -208,56 +236,98 @@ void S3Client::list(std::string_view prefix, std::string_view delimiter, std::st
                     const std::function<bool(const ObjectInfo&)>& visit,
                     const std::function<bool(const std::string&)>& visit_common_prefix) {
   std::string token;
-  for (;;) {
-    Call call;
-    call.method = "GET";
-    if (!token.empty()) call.query = "continuation-token=" + base::percent_encode(token) + "&";
-    if (!delimiter.empty()) call.query += "delimiter=" + base::percent_encode(delimiter) + "&";
-    call.query += "encoding-type=url&list-type=2&prefix=" + base::percent_encode(prefix);
-    if (token.empty() && !start_after.empty())
-      call.query += "&start-after=" + base::percent_encode(start_after);
-    ClientResponse response = send(call);
-    pugi::xml_document document;
-    if (!document.load_buffer_inplace(response.body.data(), response.body.size(),
-                                      pugi::parse_default | pugi::parse_ws_pcdata_single))
-      throw base::CorruptError("list " + url() + ": the answer is not XML");
-    pugi::xml_node result = document.child("ListBucketResult");
-    if (!result) throw base::CorruptError("list " + url() + ": the answer is no ListBucketResult");
-    bool encoded = std::strcmp(result.child_value("EncodingType"), "url") == 0;
-    // Servers write a space as '+' or %20; a '+' of the key itself is always encoded.
-    auto decoded = [&](const char* name) {
-      return encoded ? base::percent_decode(name, true) : std::string(name);
-    };
-    for (pugi::xml_node item : result.children("Contents")) {
-      ObjectInfo info;
-      std::string_view size_text, modified, etag;
-      // One pass over the children instead of one look-up each.
-      for (pugi::xml_node field : item.children()) {
-        std::string_view name = field.name();
-        if (name == "Key")
-          info.key = decoded(field.child_value());
-        else if (name == "Size")
-          size_text = field.child_value();
-        else if (name == "ETag")
-          etag = field.child_value();
-        else if (name == "LastModified")
-          modified = field.child_value();
-      }
-      auto size = base::parse_number<uint64_t>(size_text);
-      if (!size) throw base::CorruptError("list " + url() + ": an object without a size: " + info.key);
-      info.size = *size;
-      info.etag = without_etag_quotes(etag);
-      info.last_modified = base::parse_iso8601(modified).value_or(0);
+  do {
+    ListedPage page = list_page({prefix, delimiter, token.empty() ? start_after : "", token});
+    for (const ObjectInfo& info : page.objects)
       if (!visit(info)) return;
+    for (const std::string& common : page.common_prefixes)
+      if (visit_common_prefix && !visit_common_prefix(common)) return;
+    token = std::move(page.next);
+  } while (!token.empty());
+}
+
+void S3Client::start_copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                          const CopyOptions& options,
+                          std::function<void(CopyResult, std::exception_ptr)> done) {
+  aws::Credentials credentials;
+  http::ClientRequest request = signed_request(copy_call(source_bucket, source, key, options), credentials);
+  if (options_.gate) options_.gate->enter();
+  ++options_.traffic->requests;
+  options_.client->send(
+      std::move(request), [gate = options_.gate, traffic = options_.traffic, done = std::move(done)](
+                              ClientResponse response, std::exception_ptr error) {
+        bool throttled = !error && is_throttling(response.status, "");
+        if (gate) gate->leave(throttled);
+        traffic->throttled += throttled;
+        CopyResult result;
+        if (!error) {
+          traffic->bytes_received += response.body.size();
+          if (response.status == 200) result = copy_result(response);
+          if (result.etag.empty())
+            error = std::make_exception_ptr(base::TransientError(
+                "the copy was not made at once: HTTP status " + std::to_string(response.status)));
+          else
+            traffic->quota.give(1);
+        }
+        done(std::move(result), error);
+      });
+}
+
+ListedPage S3Client::list_page(const ListRequest& asked) {
+  constexpr unsigned kKeysMax = 1000;
+  Call call;
+  call.method = "GET";
+  if (!asked.token.empty()) call.query = "continuation-token=" + base::percent_encode(asked.token) + "&";
+  if (!asked.delimiter.empty()) call.query += "delimiter=" + base::percent_encode(asked.delimiter) + "&";
+  call.query += "encoding-type=url&list-type=2";
+  if (asked.keys_max < kKeysMax) call.query += "&max-keys=" + std::to_string(asked.keys_max);
+  call.query += "&prefix=" + base::percent_encode(asked.prefix);
+  if (!asked.start_after.empty()) call.query += "&start-after=" + base::percent_encode(asked.start_after);
+  ClientResponse response = send(call);
+  pugi::xml_document document;
+  if (!document.load_buffer_inplace(response.body.data(), response.body.size(),
+                                    pugi::parse_default | pugi::parse_ws_pcdata_single))
+    throw base::CorruptError("list " + url() + ": the answer is not XML");
+  pugi::xml_node result = document.child("ListBucketResult");
+  if (!result) throw base::CorruptError("list " + url() + ": the answer is no ListBucketResult");
+  bool encoded = std::strcmp(result.child_value("EncodingType"), "url") == 0;
+  // Servers write a space as '+' or %20; a '+' of the key itself is always encoded.
+  auto decoded = [&](const char* text) {
+    return encoded ? base::percent_decode(text, true) : std::string(text);
+  };
+  ListedPage page;
+  page.objects.reserve(asked.keys_max);
+  for (pugi::xml_node item : result.children("Contents")) {
+    ObjectInfo info;
+    std::string_view size_text, modified;
+    // One pass over the children instead of one look-up each.
+    for (pugi::xml_node field : item.children()) {
+      std::string_view name = field.name();
+      if (name == "Key")
+        info.key = decoded(field.child_value());
+      else if (name == "Size")
+        size_text = field.child_value();
+      else if (name == "ETag")
+        info.etag = without_etag_quotes(field.child_value());
+      else if (name == "LastModified")
+        modified = field.child_value();
+      else if (name == "StorageClass")
+        info.storage_class = field.child_value();
     }
-    for (pugi::xml_node common : result.children("CommonPrefixes"))
-      if (visit_common_prefix && !visit_common_prefix(decoded(common.child_value("Prefix")))) return;
-    if (std::strcmp(result.child_value("IsTruncated"), "true") != 0) return;
-    std::string next = result.child_value("NextContinuationToken");
-    if (next.empty() || next == token)
-      throw base::CorruptError("list " + url() + ": the answer says that there is more, but not where");
-    token = std::move(next);
+    auto size = base::parse_number<uint64_t>(size_text);
+    if (!size) throw base::CorruptError("list " + url() + ": an object without a size: " + info.key);
+    info.size = *size;
+    info.last_modified = base::parse_iso8601(modified).value_or(0);
+    page.objects.push_back(std::move(info));
   }
+  for (pugi::xml_node common : result.children("CommonPrefixes"))
+    page.common_prefixes.push_back(decoded(common.child_value("Prefix")));
+  if (std::strcmp(result.child_value("IsTruncated"), "true") == 0) {
+    page.next = result.child_value("NextContinuationToken");
+    if (page.next.empty() || page.next == asked.token)
+      throw base::CorruptError("list " + url() + ": the answer says that there is more, but not where");
+  }
+  return page;
 }
 
 ObjectInfo S3Client::head(std::string_view key) { return details(key).info; }

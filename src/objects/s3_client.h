@@ -28,6 +28,7 @@ struct S3ClientOptions {
   std::shared_ptr<aws::CredentialsProvider> credentials;
   std::shared_ptr<http::Client> client;
   std::shared_ptr<S3Traffic> traffic = {};  // shared with other clients of the job; none: one of its own
+  std::shared_ptr<RequestGate> gate = {};   // none: no limit but the threads that call
   int attempts_max = 5;
   std::chrono::milliseconds retry_pause{500};  // times 2^n, at most 20 s, times a random share of one
   uint64_t part_bytes = 8ull * 1024 * 1024;    // of uploads and downloads; grown for files above 10,000 parts
@@ -46,6 +47,7 @@ struct ObjectDetails {
   std::string version_id;            // empty in a bucket that never kept versions
   std::optional<Checksum> checksum;  // of the whole object or of its parts
   size_t tag_count = 0;
+  http::Headers encryption;  // x-amz-server-side-encryption and its key, as they would be sent
 };
 
 struct UploadOptions {
@@ -64,8 +66,27 @@ struct UploadOptions {
 struct CopyOptions {
   bool tags = true;       // on copies in parts, where S3 does not do it
   http::Headers headers;  // replace those of the source when `replace_headers`; x-amz-storage-class and
-  bool replace_headers = false;  // x-amz-server-side-encryption* count in any case
+  bool replace_headers = false;  // x-amz-server-side-encryption* and x-amz-acl count in any case
+  bool keep_encryption = false;  // copies in parts: as the source's, where it says so
   std::function<void(uint64_t bytes)> progress;
+};
+
+struct CopyResult {
+  std::string etag;                  // without quotes
+  std::string version_id;            // empty in a bucket that never kept versions
+  std::optional<Checksum> checksum;  // where the server says it
+};
+
+struct ListRequest {
+  std::string_view prefix, delimiter, start_after;
+  std::string_view token;    // of the page before
+  unsigned keys_max = 1000;  // at most 1000
+};
+
+struct ListedPage {
+  std::vector<ObjectInfo> objects;
+  std::vector<std::string> common_prefixes;
+  std::string next;  // token of the next page; empty: this was the last
 };
 
 struct DownloadResult {
@@ -91,6 +112,8 @@ class S3Client final : public ObjectReader {
   void list(std::string_view prefix, std::string_view delimiter, std::string_view start_after,
             const std::function<bool(const ObjectInfo&)>& visit,
             const std::function<bool(const std::string&)>& visit_common_prefix);
+  // One page of such a listing. CorruptError for an answer that cannot be one.
+  ListedPage list_page(const ListRequest& request);
   ObjectInfo head(std::string_view key) override;
   ObjectDetails details(std::string_view key);
   size_t read(std::string_view key, uint64_t offset, char* out, size_t length,
@@ -125,7 +148,17 @@ class S3Client final : public ObjectReader {
   // Copies inside the server from `source_bucket`, if the object still has its ETag (else ConflictError): in
   // one request, or in parts with headers and tags taken along.
   std::string copy_from(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
-                        const CopyOptions& options = {});
+                        const CopyOptions& options = {}) {
+    return copy(source_bucket, source, key, options).etag;
+  }
+  CopyResult copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                  const CopyOptions& options = {});
+  // The same without waiting and without a second attempt, for what one request can copy: `done` is called in
+  // the HTTP client's thread and must not block; with an error, copy() is what finds out why. Waits at the
+  // gate; throws what the gate or the credentials throw.
+  bool copied_by_one_request(uint64_t size) const { return size <= options_.copy_single_bytes_max; }
+  void start_copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                  const CopyOptions& options, std::function<void(CopyResult, std::exception_ptr)> done);
   void put_tags(std::string_view key, const std::string& tags);  // "a=1&b=2", percent-encoded; empty: none
 
   // Fine when there is no such object.
@@ -141,6 +174,7 @@ class S3Client final : public ObjectReader {
   struct Call;
   http::ClientResponse send(Call& call);
   http::ClientResponse send(Call&& call) { return send(call); }
+  http::ClientRequest signed_request(const Call& call, aws::Credentials& credentials) const;
   std::string url_of(std::string_view key, std::string_view query) const;
   std::string region() const;
   bool adopt_region(const http::ClientResponse& response, const std::string& told_in_body);
@@ -151,11 +185,13 @@ class S3Client final : public ObjectReader {
   void find_parts(Upload& upload, int file);
   std::string create_upload(std::string_view key, const http::Headers& headers);
   void abort_upload(std::string_view key, const std::string& upload_id);
-  std::string complete(std::string_view key, const std::string& upload_id,
-                       const std::vector<std::string>& etags, const std::string& crc32,
-                       const UploadOptions& options);
-  std::string copy_parts(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
-                         const CopyOptions& options);
+  CopyResult complete(std::string_view key, const std::string& upload_id,
+                      const std::vector<std::string>& etags, const std::string& crc32,
+                      const UploadOptions& options);
+  static Call copy_call(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                        const CopyOptions& options);
+  CopyResult copy_parts(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                        const CopyOptions& options);
   void download_parts(std::string_view key, int file, const ObjectDetails& object, DownloadResult& result,
                       const std::function<void(uint64_t)>& progress);
 

@@ -30,6 +30,9 @@ struct S3Client::Call {
   std::vector<int> accepted;
 };
 
+// What a <CopyObjectResult> says, with the version of the answer's head; without an ETag when it is none.
+CopyResult copy_result(const http::ClientResponse& response);
+
 // pread until `length` bytes are there. Throws TransientError, and ConflictError when the file is shorter.
 void read_exactly(int file, uint64_t offset, char* out, size_t length);
 

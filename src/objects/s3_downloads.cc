@@ -45,6 +45,9 @@ ObjectDetails details_in(std::string_view key, const http::Headers& headers) {
     if (lower.starts_with("x-amz-meta-") ||
         std::find(kStoredHeaders.begin(), kStoredHeaders.end(), lower) != kStoredHeaders.end())
       details.headers.add(lower, value);
+    if (lower.starts_with("x-amz-server-side-encryption") && !lower.ends_with("customer-algorithm") &&
+        !lower.ends_with("customer-key-md5"))
+      details.encryption.add(lower, value);
   }
   for (ChecksumAlgorithm algorithm : kChecksumAlgorithms)
     if (std::string_view value = headers.get(checksum_header(algorithm)); !value.empty())

@@ -32,6 +32,17 @@ class RetryQuota {
   int most_;
 };
 
+// Asked before each request is sent and told its end: limits on requests in flight and per second. Shared by
+// the clients of one job. Thread-safe.
+class RequestGate {
+ public:
+  virtual ~RequestGate() = default;
+  // Waits until one more request may be sent. May throw to keep it from being sent at all.
+  virtual void enter() = 0;
+  // Once for each enter(), also from the HTTP client's thread. `throttled`: the server asked for fewer.
+  virtual void leave(bool throttled) = 0;
+};
+
 // Shared by the clients of one job. Thread-safe.
 struct S3Traffic {
   RetryQuota quota;

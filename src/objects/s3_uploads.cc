@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <pugixml.hpp>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -68,10 +69,35 @@ std::string copy_source(const std::string& bucket, const std::string& key) {
 // What belongs to a copy and not to its source.
 bool is_of_target(const std::string& name) {
   std::string lower = base::to_lower(name);
-  return lower == "x-amz-storage-class" || lower.starts_with("x-amz-server-side-encryption");
+  return lower == "x-amz-storage-class" || lower == "x-amz-acl" || lower.starts_with("x-amz-grant-") ||
+         lower.starts_with("x-amz-server-side-encryption");
 }
 
 }  // namespace
+
+CopyResult copy_result(const ClientResponse& response) {
+  CopyResult result;
+  pugi::xml_document document;
+  document.load_buffer(response.body.data(), response.body.size());
+  pugi::xml_node root = document.document_element();
+  std::string_view name = root.name();
+  if (name != "CopyObjectResult" && name != "CompleteMultipartUploadResult") return result;
+  result.version_id = response.headers.get("x-amz-version-id");
+  for (pugi::xml_node field : root.children()) {
+    std::string_view what = field.name();
+    if (what == "ETag") {
+      result.etag = without_etag_quotes(field.child_value());
+    } else if (what.starts_with("Checksum") && what != "ChecksumType") {
+      if (auto algorithm = parse_checksum_name(what.substr(8))) {
+        std::string value = field.child_value();
+        bool composite = value.find('-') != std::string::npos ||
+                         std::string_view(root.child_value("ChecksumType")) == "COMPOSITE";
+        result.checksum = Checksum{*algorithm, composite, std::move(value)};
+      }
+    }
+  }
+  return result;
+}
 
 struct S3Client::Upload {
   std::string_view key;
@@ -252,7 +278,7 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
       }
       advanced(upload.length(i));
     });
-    return complete(key, upload.id, upload.etags, upload.whole_crc32(), options);
+    return complete(key, upload.id, upload.etags, upload.whole_crc32(), options).etag;
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
     if (!options.begun && options.resume.empty()) abort_upload(key, upload.id);
@@ -260,9 +286,9 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
   }
 }
 
-std::string S3Client::complete(std::string_view key, const std::string& upload_id,
-                               const std::vector<std::string>& etags, const std::string& crc32,
-                               const UploadOptions& options) {
+CopyResult S3Client::complete(std::string_view key, const std::string& upload_id,
+                              const std::vector<std::string>& etags, const std::string& crc32,
+                              const UploadOptions& options) {
   std::string body = complete_document(etags);
   Call call;
   call.method = "POST";
@@ -277,8 +303,9 @@ std::string S3Client::complete(std::string_view key, const std::string& upload_i
   call.body = body;
   call.error_in_success = true;
   try {
-    std::string etag = without_etag_quotes(child_of_root(send(call).body, "ETag"));
-    return etag.empty() ? head(key).etag : etag;  // radosgw 16 does not say it here
+    CopyResult result = copy_result(send(call));
+    if (result.etag.empty()) result.etag = head(key).etag;  // radosgw 16 does not say it here
+    return result;
   } catch (const base::NotFoundError& error) {
     if (error.code() != "NoSuchUpload") throw;
     // The answer to an earlier attempt may have been lost on its way: then the object is there.
@@ -286,13 +313,12 @@ std::string S3Client::complete(std::string_view key, const std::string& upload_i
     for (const std::string& etag : etags) md5s += base::unhex(etag).value_or("");
     ObjectInfo info = head(key);
     if (info.etag != base::md5_hex(md5s) + "-" + std::to_string(etags.size())) throw;
-    return info.etag;
+    return {info.etag, "", {}};
   }
 }
 
-std::string S3Client::copy_from(const std::string& source_bucket, const ObjectInfo& source,
-                                std::string_view key, const CopyOptions& options) {
-  if (source.size > options_.copy_single_bytes_max) return copy_parts(source_bucket, source, key, options);
+S3Client::Call S3Client::copy_call(const std::string& source_bucket, const ObjectInfo& source,
+                                   std::string_view key, const CopyOptions& options) {
   Call call;
   call.method = "PUT";
   call.key = key;
@@ -303,13 +329,19 @@ std::string S3Client::copy_from(const std::string& source_bucket, const ObjectIn
   for (const auto& [name, value] : options.headers)
     if (options.replace_headers || is_of_target(name)) call.headers.add(name, value);
   call.error_in_success = true;
-  std::string etag = without_etag_quotes(child_of_root(send(call).body, "ETag"));
-  if (options.progress) options.progress(source.size);
-  return etag;
+  return call;
 }
 
-std::string S3Client::copy_parts(const std::string& source_bucket, const ObjectInfo& source,
-                                 std::string_view key, const CopyOptions& options) {
+CopyResult S3Client::copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
+                          const CopyOptions& options) {
+  if (!copied_by_one_request(source.size)) return copy_parts(source_bucket, source, key, options);
+  CopyResult result = copy_result(send(copy_call(source_bucket, source, key, options)));
+  if (options.progress) options.progress(source.size);
+  return result;
+}
+
+CopyResult S3Client::copy_parts(const std::string& source_bucket, const ObjectInfo& source,
+                                std::string_view key, const CopyOptions& options) {
   // S3 takes neither headers nor tags along here: they are read from the source.
   S3ClientOptions source_options = options_;
   source_options.bucket = source_bucket;
@@ -325,6 +357,8 @@ std::string S3Client::copy_parts(const std::string& source_bucket, const ObjectI
       if (!is_of_target(name)) headers.add(name, value);
     for (const auto& [name, value] : options.headers)
       if (is_of_target(name)) headers.add(name, value);
+    if (options.keep_encryption)
+      for (const auto& [name, value] : details.encryption) headers.add(name, value);
     if (options.tags) {  // not every server counts them in its answer to HEAD
       http::Headers::Field tags = source_client.tags_header(source.key);
       if (!tags.second.empty()) headers.add(tags.first, tags.second);

@@ -17,7 +17,8 @@ struct ObjectInfo {
   uint64_t size = 0;  // bytes
   std::string etag;   // without quotes; empty for plain files
   base::TimeMs last_modified = 0;
-  int64_t mtime_ns = 0;  // plain files only: nanoseconds since the epoch, else 0
+  int64_t mtime_ns = 0;            // plain files only: nanoseconds since the epoch, else 0
+  std::string storage_class = {};  // as listed by S3 ("STANDARD", "GLACIER" …); empty where nobody said
 };
 
 // One bucket, or one folder taken as a bucket. Thread-safe. Errors: NotFoundError, DeniedError,
