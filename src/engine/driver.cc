@@ -125,7 +125,7 @@ void Driver::run_group(std::vector<Item>& group) {
       disk_full_ = false;
       spdlog::info("the data folder takes writes again");
     } catch (const base::Error& error) {
-      return refuse_group(group, error.what());
+      return refuse_group(group, error.what(), true);
     }
   }
   std::vector<Outcome> outcomes;
@@ -149,8 +149,17 @@ void Driver::run_group(std::vector<Item>& group) {
       disk_full_ = true;
       // The engine is ahead of the disk: go back to what is durable.
       reload();
+      // A commit whose fsync failed stands whole in SQLite's log: a crash now would bring it back, although
+      // it is refused. The next write goes over it. What a full disk refused was never whole.
+      bool undone = error.code() == "DiskFull";
+      try {
+        store_.probe();
+        undone = true;
+        disk_full_ = false;
+      } catch (const base::Error&) {
+      }
       group.push_back({host_, nullptr, nullptr});
-      return refuse_group(group, error.what());
+      return refuse_group(group, error.what(), undone);
     }
   }
   engine_->forget_finished();
@@ -216,14 +225,17 @@ void Driver::recall(const Command& command) {
     }
 }
 
-void Driver::refuse_group(std::vector<Item>& group, const std::string& why) {
+void Driver::refuse_group(std::vector<Item>& group, const std::string& why, bool undone) {
+  std::string text = "the state cannot be written (" + why + ").";
+  text = undone ? "Nothing was changed: " + text
+                : "Not done: " + text +
+                      " Should Millrace end before it can be, look whether it was done after all.";
   std::vector<Item> again;
   for (Item& item : group) {
     if (item.read) {
       item.read(*engine_, store_);
     } else if (item.reply) {
-      item.reply(
-          Refusal{500, "ServerException", "Nothing was changed: the state cannot be written (" + why + ")."});
+      item.reply(Refusal{500, "ServerException", text});
     }
     if (is_report(item.command)) again.push_back(std::move(item));
   }

@@ -63,7 +63,8 @@ class Driver {
   json::object submitted(const Job& job) const;
   void recall(const Command& command);
   void purge();
-  void refuse_group(std::vector<Item>& group, const std::string& why);
+  // `undone`: nothing of it can come back after a crash.
+  void refuse_group(std::vector<Item>& group, const std::string& why, bool undone);
   void reload();
 
   Config config_;
