@@ -18,6 +18,7 @@ import time
 
 class MillraceServer:
     def __init__(self, arguments=("--runtime", "process"), parent=None):
+        self.own_environment = {}  # what the server gets beside this process's environment
         self.binary = os.environ["MILLRACE_BINARY"]
         self.arguments = list(arguments)
         self.folder = tempfile.mkdtemp(prefix="millrace-e2e-", dir=parent)
@@ -51,7 +52,8 @@ class MillraceServer:
         self.endpoint = None
         process = subprocess.Popen(
             [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0", *self.arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, **self.own_environment})
         self.process = process
         for line in process.stdout:
             self.output.append(line)
