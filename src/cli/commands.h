@@ -12,6 +12,7 @@ void add_serve_command(CLI::App& app, int& exit_code);
 void add_env_command(CLI::App& app, int& exit_code);
 void add_jobs_command(CLI::App& app, int& exit_code);
 void add_scan_command(CLI::App& app, int& exit_code);
+void add_copy_command(CLI::App& app, int& exit_code);
 void add_runner_command(CLI::App& app, int& exit_code);
 void add_objects_command(CLI::App& app, int& exit_code);
 void add_api_coverage_command(CLI::App& app, int& exit_code);

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   millrace::cli::add_env_command(app, exit_code);
   millrace::cli::add_jobs_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);
+  millrace::cli::add_copy_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);
   millrace::cli::add_objects_command(app, exit_code);
   millrace::cli::add_api_coverage_command(app, exit_code);

@@ -437,6 +437,25 @@ http::Headers::Field S3Client::tags_header(std::string_view key) {
   return {"x-amz-tagging", tags};
 }
 
+std::string S3Client::acl(std::string_view key) {
+  Call call;
+  call.method = "GET";
+  call.key = key;
+  call.query = "acl=";
+  return send(call).body;
+}
+
+void S3Client::put_acl(std::string_view key, const std::string& document) {
+  Call call;
+  call.method = "PUT";
+  call.key = key;
+  call.query = "acl=";
+  call.headers.add("Content-Type", "application/xml");
+  call.headers.add("Content-MD5", base::base64(base::md5(document)));
+  call.body = document;
+  send(call);
+}
+
 void S3Client::put_tags(std::string_view key, const std::string& tags) {
   Call call;
   call.key = key;

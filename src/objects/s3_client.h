@@ -145,6 +145,11 @@ class S3Client final : public ObjectReader {
   std::string put_file(std::string_view key, const std::string& path, std::string_view content_type = {},
                        const std::function<void(uint64_t bytes)>& progress = {});
   std::string put_file(std::string_view key, const std::string& path, const UploadOptions& options);
+  // Stores `size` bytes that `read` gives range by range, from several threads at once when there is more
+  // than one part; each part in flight is held in memory.
+  using ReadRange = std::function<void(uint64_t offset, char* out, size_t length)>;
+  std::string put_from(std::string_view key, uint64_t size, const ReadRange& read,
+                       const UploadOptions& options);
   // Copies inside the server from `source_bucket`, if the object still has its ETag (else ConflictError): in
   // one request, or in parts with headers and tags taken along.
   std::string copy_from(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
@@ -159,6 +164,9 @@ class S3Client final : public ObjectReader {
   bool copied_by_one_request(uint64_t size) const { return size <= options_.copy_single_bytes_max; }
   void start_copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
                   const CopyOptions& options, std::function<void(CopyResult, std::exception_ptr)> done);
+  // As the server writes it, to be given to another object of the same owner.
+  std::string acl(std::string_view key);
+  void put_acl(std::string_view key, const std::string& document);
   void put_tags(std::string_view key, const std::string& tags);  // "a=1&b=2", percent-encoded; empty: none
 
   // Fine when there is no such object.

@@ -286,6 +286,48 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
   }
 }
 
+std::string S3Client::put_from(std::string_view key, uint64_t size, const ReadRange& read,
+                               const UploadOptions& options) {
+  if (size <= options_.part_bytes) {
+    std::string body(static_cast<size_t>(size), '\0');
+    read(0, body.data(), body.size());
+    return put(key, body, options);
+  }
+  Upload upload;
+  upload.key = key;
+  upload.size = size;
+  upload.part_bytes = std::max(options_.part_bytes, (size + kPartsMax - 1) / kPartsMax);
+  upload.etags.resize(static_cast<size_t>((size + upload.part_bytes - 1) / upload.part_bytes));
+  upload.crc32s.resize(upload.etags.size());
+  http::Headers headers = options.headers;
+  headers.add("x-amz-checksum-algorithm", "CRC32");
+  headers.add("x-amz-checksum-type", "FULL_OBJECT");
+  upload.id = create_upload(key, headers);
+  std::mutex mutex;
+  try {
+    in_parallel(upload.etags.size(), options_.parallel, [&](size_t i) {
+      std::string body(static_cast<size_t>(upload.length(i)), '\0');
+      read(upload.offset(i), body.data(), body.size());
+      std::string crc32 = checksum_of(ChecksumAlgorithm::kCrc32, body);
+      Call part;
+      part.method = "PUT";
+      part.key = key;
+      part.query = upload.part_query(i);
+      part.body = body;
+      part.headers.add("x-amz-checksum-crc32", base::base64(crc32));
+      upload.etags[i] = without_etag_quotes(send(part).headers.get("etag"));
+      upload.crc32s[i] = crc32;
+      std::lock_guard lock(mutex);
+      if (options.progress) options.progress(upload.length(i));
+    });
+    return complete(key, upload.id, upload.etags, upload.whole_crc32(), options).etag;
+  } catch (...) {
+    std::exception_ptr reason = std::current_exception();
+    abort_upload(key, upload.id);
+    std::rethrow_exception(reason);
+  }
+}
+
 CopyResult S3Client::complete(std::string_view key, const std::string& upload_id,
                               const std::vector<std::string>& etags, const std::string& crc32,
                               const UploadOptions& options) {

@@ -1,0 +1,53 @@
+// How many requests a copy has in flight, how many it sends a second, and how many bytes it moves a second.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "objects/s3_traffic.h"
+
+namespace millrace::copy {
+
+struct Limits {
+  unsigned concurrency = 64;       // requests in flight at most
+  double requests_per_second = 0;  // 0: no limit
+  double bytes_per_second = 0;     // of the objects moved, also when a server copies them; 0: no limit
+};
+
+// Requests in flight fall to half when a server throttles (at most twice a second) and rise again by an
+// eighth a second: one limit for everything the job does. Thread-safe.
+class Limiter final : public objects::RequestGate {
+ public:
+  explicit Limiter(const Limits& limits, const std::atomic<bool>* stop = nullptr)
+      : limits_(limits), stop_(stop), allowed_(limits.concurrency) {}
+  // Throws TransientError("interrupted") when the job is to stop.
+  void enter() override;
+  void leave(bool throttled) override;
+  // Waits until `bytes` more may be moved. A large object waits after itself, not before.
+  void spend(uint64_t bytes);
+  // Wakes those who wait: to be called when the stop flag was set.
+  void wake();
+
+  unsigned allowed() const;  // at this moment
+  unsigned peak() const;     // the most that were ever in flight
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void check_stop() const;
+  // Takes `amount` of what comes at `rate` a second; gives the time until which to wait.
+  static Clock::time_point take(Clock::time_point& paid_until, double rate, double amount,
+                                Clock::time_point now);
+
+  const Limits limits_;
+  const std::atomic<bool>* stop_;
+  mutable std::mutex mutex_;
+  std::condition_variable room_;
+  double allowed_;
+  unsigned in_flight_ = 0, waiting_ = 0, peak_ = 0;
+  Clock::time_point last_cut_{}, last_raise_{};
+  Clock::time_point requests_paid_{}, bytes_paid_{};
+};
+
+}  // namespace millrace::copy
