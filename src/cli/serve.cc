@@ -25,10 +25,13 @@
 #include "logs/log_store.h"
 #include "objects/directory_store.h"
 #include "services/batch.h"
+#include "services/event_outlet.h"
+#include "services/events.h"
 #include "services/gateway.h"
 #include "services/identities.h"
 #include "services/logs.h"
 #include "services/s3.h"
+#include "services/scheduler.h"
 
 namespace millrace::cli {
 namespace {
@@ -140,7 +143,8 @@ void serve(const Arguments& arguments) {
   base::UniqueFd lock = lock_data_folder(folder);
   unlink(folder.endpoint().c_str());  // a killed engine's: it must not be taken for this one's
   // Job definitions may hold secrets: nobody else reads them, whatever the mode of a folder that was there.
-  base::UniqueFd(open(folder.state_db().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  for (const std::string& file : {folder.state_db(), folder.events_db()})
+    base::UniqueFd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   base::SystemClock clock;
   services::Identities identities = services::Identities::load_or_create(folder.keys());
   engine::Store store(folder.state_db());
@@ -155,8 +159,12 @@ void serve(const Arguments& arguments) {
   services::BatchService batch(driver);
   services::S3Service s3(objects, {arguments.region, arguments.account, 4});
   services::LogsService logs(log_store, clock, arguments.account, arguments.region);
+  services::EventOutlet outlet(driver, log_store, objects, clock);
+  events::Hub hub({arguments.region, arguments.account}, folder.events_db(), clock, outlet);
+  services::EventsService events(hub);
+  services::SchedulerService scheduler(hub);
   services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, clock, batch, s3,
-                            logs);
+                            logs, events, scheduler);
 
   http::ServerOptions options;
   options.host = address.host;
@@ -175,6 +183,7 @@ void serve(const Arguments& arguments) {
   exec::Dispatch dispatch(driver, *runner, job_environment(identities, clock, url, arguments));
   driver.start(dispatch);
   dispatch.begin(believed);
+  hub.start();
   write_endpoint(folder, url);
   if (std::string note = runner->limits_note(); !note.empty()) spdlog::info("{}", note);
   std::printf("listening on %s\n", url.c_str());
@@ -184,6 +193,7 @@ void serve(const Arguments& arguments) {
   wait_for_stop(signals);
   spdlog::info("stopping; running jobs go on");
   server.stop(kStopGrace);
+  hub.stop();
   driver.stop();
   runner.reset();
   unlink(folder.endpoint().c_str());

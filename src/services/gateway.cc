@@ -59,13 +59,16 @@ void refuse_web_pages(const http::RequestHead& head) {
 }  // namespace
 
 Gateway::Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock,
-                 BatchService& batch, S3Service& s3, LogsService& logs)
+                 BatchService& batch, S3Service& s3, LogsService& logs, EventsService& events,
+                 SchedulerService& scheduler)
     : options_(std::move(options)),
       identities_(identities),
       clock_(clock),
       batch_(batch),
       s3_(s3),
       logs_(logs),
+      events_(events),
+      scheduler_(scheduler),
       workers_(options_.workers) {}
 
 bool Gateway::implements(const aws::Operation& operation) {
@@ -73,6 +76,8 @@ bool Gateway::implements(const aws::Operation& operation) {
   if (service == "batch") return BatchService::implements(operation.name);
   if (service == "logs") return LogsService::implements(operation.name);
   if (service == "s3") return S3Service::is_implemented(operation);
+  if (service == "events") return EventsService::implements(operation.name);
+  if (service == "scheduler") return SchedulerService::implements(operation.name);
   if (service == "sts") return sts_implements(operation.name);
   return false;
 }
@@ -229,6 +234,17 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
         [this, answer, operation, input = std::move(input), respond = std::move(respond)]() mutable {
           answer(respond, [&] { return logs_.call(*operation, input); });
         });
+  }
+  if (service.signing_name == "events" || service.signing_name == "scheduler") {
+    auto reply = [answer, respond = std::make_shared<http::Respond>(std::move(respond))](
+                     json::object output, std::exception_ptr error) {
+      answer(*respond, [&] {
+        if (error) std::rethrow_exception(error);
+        return std::move(output);
+      });
+    };
+    if (service.signing_name == "events") return events_.call(*operation, std::move(input), std::move(reply));
+    return scheduler_.call(*operation, std::move(input), std::move(reply));
   }
   answer(respond,
          [&] { return sts_call(*operation, caller.principal, caller.claim.access_key, options_.account); });

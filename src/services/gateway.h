@@ -11,9 +11,11 @@
 #include "base/worker_pool.h"
 #include "http/server.h"
 #include "services/batch.h"
+#include "services/events.h"
 #include "services/identities.h"
 #include "services/logs.h"
 #include "services/s3.h"
+#include "services/scheduler.h"
 
 namespace millrace::services {
 
@@ -28,7 +30,7 @@ struct GatewayOptions {
 class Gateway final : public http::RequestHandler {
  public:
   Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock, BatchService& batch,
-          S3Service& s3, LogsService& logs);
+          S3Service& s3, LogsService& logs, EventsService& events, SchedulerService& scheduler);
 
   std::unique_ptr<http::BodySink> open(const http::RequestHead& head) override;
   void handle(http::Request request, http::Respond respond) override;
@@ -58,6 +60,8 @@ class Gateway final : public http::RequestHandler {
   BatchService& batch_;
   S3Service& s3_;
   LogsService& logs_;
+  EventsService& events_;
+  SchedulerService& scheduler_;
   aws::Verifier verifier_;
   base::WorkerPool workers_;
 };

@@ -6,6 +6,7 @@
 
 #include "aws/protocol.h"
 #include "http/client.h"
+#include "services/event_outlet.h"
 #include "tests/support/temporary_folder.h"
 
 namespace millrace::services {
@@ -30,9 +31,15 @@ class GatewayTest : public ::testing::Test {
         batch_(driver_),
         s3_(objects_, {}),
         logs_(log_store_, clock_, "123456789012", "us-east-1"),
+        outlet_(driver_, log_store_, objects_, clock_),
+        hub_({}, folder_ / "events.db", clock_, outlet_),
+        events_(hub_),
+        scheduler_(hub_),
         identities_(Identities::load_or_create(folder_ / "keys.json")),
-        gateway_({verify, "us-east-1", "123456789012", 1}, identities_, clock_, batch_, s3_, logs_) {
+        gateway_({verify, "us-east-1", "123456789012", 1}, identities_, clock_, batch_, s3_, logs_, events_,
+                 scheduler_) {
     driver_.start(idle_);
+    hub_.start();
     objects_.create_bucket("bucket", "us-east-1");
     http::ServerOptions options;
     options.port = 0;
@@ -117,6 +124,10 @@ class GatewayTest : public ::testing::Test {
   BatchService batch_;
   S3Service s3_;
   LogsService logs_;
+  EventOutlet outlet_;
+  events::Hub hub_;
+  EventsService events_;
+  SchedulerService scheduler_;
   Identities identities_;
   Gateway gateway_;
   std::unique_ptr<http::Server> server_;

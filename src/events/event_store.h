@@ -1,0 +1,100 @@
+// Events, deliveries and what the registry knows, on disk: one SQLite file, written by group commits.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "events/delivery.h"
+#include "events/registry.h"
+#include "sql/connection.h"
+
+namespace millrace::events {
+
+struct EventRow {
+  int64_t seq = 0;
+  TimeMs received = 0;
+  std::vector<std::string> rules;  // that matched, by name
+  Event event;
+};
+
+// What one commit writes.
+struct EventChanges {
+  std::vector<EventRow> events;
+  std::vector<Delivery> made;
+  std::vector<Delivery> changed;  // state, attempts, next_at, outcome
+  struct Archived {
+    std::string archive;
+    TimeMs time = 0;
+    std::string body;
+  };
+  std::vector<Archived> archived;
+  std::set<std::string> counted, fired;                  // keys into the registry
+  std::set<std::pair<Kind, std::string>> resources;      // keys into the registry
+  std::vector<std::string> dropped_archives;             // their events go too
+  std::vector<std::pair<std::string, int64_t>> cursors;  // of feeds: how far they were read
+  bool empty() const {
+    return events.empty() && made.empty() && changed.empty() && archived.empty() && counted.empty() &&
+           fired.empty() && resources.empty() && dropped_archives.empty() && cursors.empty();
+  }
+};
+
+// Not thread-safe. Throws as sql::Connection does.
+class EventStore {
+ public:
+  // Opens or creates `path`. Throws ConflictError when another process has it, or when a newer version of
+  // Millrace made it.
+  explicit EventStore(const std::string& path);
+  ~EventStore();
+
+  // Drawn when the file was made: tokens made of it are never those of another file.
+  const std::string& id() const { return id_; }
+  void load(Registry& registry);
+  // The highest numbers used so far: of events and of deliveries.
+  std::pair<int64_t, int64_t> counters();
+  int64_t cursor(std::string_view feed);  // 0: never read
+
+  // In one transaction: on return it survives a power cut, when it throws nothing of it is there.
+  void commit(const EventChanges& changes, const Registry& registry);
+  void probe();  // throws when the disk takes no writes now
+
+  // Open deliveries in the order in which they are due, after (`due`, `seq`), at most `limit`.
+  std::vector<Delivery> open_deliveries(TimeMs due, int64_t seq, size_t limit);
+  std::vector<Delivery> deliveries_of(int64_t event);
+  // Those of a rule or schedule that ended last, newest first.
+  std::vector<Delivery> latest(std::string_view owner, size_t limit);
+  std::optional<EventRow> find_event(std::string_view id);
+  std::optional<EventRow> event(int64_t seq);
+  std::vector<EventRow> events_after(int64_t seq, size_t limit);
+  bool has_open(std::string_view owner);
+
+  struct ArchivedEvent {
+    int64_t seq = 0;
+    TimeMs time = 0;
+    std::string body;
+  };
+  // Events of an archive from `from` up to before `until`, by time, after (`time`, `seq`).
+  std::vector<ArchivedEvent> archived(std::string_view archive, TimeMs from, TimeMs until, int64_t after_seq,
+                                      size_t limit);
+  std::pair<int64_t, int64_t> archive_size(std::string_view archive);  // events, bytes
+
+  // Drops events received before `before` whose deliveries have ended, with these, a few at a time. True when
+  // there may be more.
+  bool purge(TimeMs before, int64_t most);
+  void purge_archive(std::string_view archive, TimeMs before);
+
+ private:
+  void migrate(int64_t version);
+  sql::Statement& statement(const char* text);
+
+  std::unique_ptr<sql::Connection> connection_;
+  std::vector<std::pair<const char*, std::unique_ptr<sql::Statement>>> statements_;
+  std::string id_;
+};
+
+}  // namespace millrace::events

@@ -1,0 +1,158 @@
+"""Without this: an upload, an event or a clock does not start the job that it should, or starts it twice."""
+
+import json
+import os
+import sys
+import unittest
+import warnings
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from botocore.exceptions import ClientError  # noqa: E402
+
+from batch_setup import make_definition, make_queue, wait_for_job  # noqa: E402
+from millrace_server import MillraceServer, wait_until  # noqa: E402
+
+warnings.simplefilter("ignore", ResourceWarning)  # botocore leaves its sockets to the collector
+
+
+def all_jobs(batch, queue):
+    return [job for page in batch.get_paginator("list_jobs").paginate(
+        jobQueue=queue, filters=[{"name": "AFTER_CREATED_AT", "values": ["0"]}]) for job in page["jobSummaryList"]]
+
+
+class Events(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(MillraceServer())
+        cls.batch = cls.server.boto3("batch")
+        cls.events = cls.server.boto3("events")
+        cls.logs = cls.server.boto3("logs")
+        cls.queue = make_queue(cls.batch)
+        make_definition(cls.batch, ["true"], "nothing")
+
+    def target(self, name, definition="nothing", **more):
+        return {"Id": "job", "Arn": self.queue, "RoleArn": "arn:aws:iam::123456789012:role/events",
+                "BatchParameters": {"JobDefinition": definition, "JobName": name}, **more}
+
+    def jobs(self, name):
+        return [job for job in all_jobs(self.batch, self.queue) if job["jobName"] == name]
+
+    def test_an_event_starts_a_job_with_parameters(self):
+        make_definition(self.batch, ["sh", "-c", "echo $0 $1 $PLACE", "Ref::a", "Ref::b"], "speaks",
+                        parameters={"a": "-", "b": "-"})
+        self.events.put_rule(Name="speaks", EventPattern=json.dumps({"detail": {"state": ["ready"]}}))
+        answer = self.events.put_targets(Rule="speaks", Targets=[self.target("speaks", "speaks", InputTransformer={
+            "InputPathsMap": {"a": "$.detail.a", "b": "$.detail.list[1]"},
+            "InputTemplate": '{"Parameters": {"a": <a>, "b": <b>}, "ContainerOverrides": '
+                             '{"Environment": [{"Name": "PLACE", "Value": "<a>!"}]}}'})])
+        self.assertEqual(answer["FailedEntryCount"], 0)
+        answer = self.events.put_events(Entries=[
+            {"Source": "test", "DetailType": "t", "Detail": json.dumps({"state": "ready", "a": "x", "list": ["n", "y"]})},
+            {"Source": "test", "DetailType": "t", "Detail": json.dumps({"state": "not ready"})},
+            {"Source": "test", "DetailType": "t", "Detail": "no JSON"},
+            {"Source": "test", "DetailType": "t", "Detail": "{}", "EventBusName": "missing"},
+            {"Source": "aws.s3", "DetailType": "t", "Detail": "{}"}])
+        self.assertEqual(answer["FailedEntryCount"], 3)
+        self.assertEqual([entry.get("ErrorCode") for entry in answer["Entries"]],
+                         [None, None, "MalformedDetail", "ResourceNotFoundException", "NotAuthorizedForSource"])
+        job = wait_until(lambda: self.jobs("speaks"), "the job is there")
+        job = wait_for_job(self.batch, job[0]["jobId"])
+        self.assertEqual(job["status"], "SUCCEEDED", job)
+        events = self.logs.get_log_events(logGroupName="/aws/batch/job",
+                                          logStreamName=job["container"]["logStreamName"])["events"]
+        self.assertEqual([event["message"] for event in events], ["x y x!"])
+        self.assertEqual(len(self.jobs("speaks")), 1)
+
+    def test_array_and_retries_of_the_target(self):
+        target = self.target("array")
+        target["BatchParameters"].update(ArrayProperties={"Size": 3}, RetryStrategy={"Attempts": 2})
+        self.events.put_rule(Name="array", EventPattern=json.dumps({"source": ["array"]}))
+        self.events.put_targets(Rule="array", Targets=[target])
+        self.events.put_events(Entries=[{"Source": "array", "DetailType": "t", "Detail": "{}"}])
+        summary = wait_until(lambda: self.jobs("array"), "the job is there")[0]
+        job = wait_for_job(self.batch, summary["jobId"])
+        self.assertEqual((job["arrayProperties"]["size"], job["retryStrategy"]["attempts"]), (3, 2))
+
+    def test_rules_targets_and_buses_are_what_was_put(self):
+        events = self.events
+        bus = events.create_event_bus(Name="own", Tags=[{"Key": "a", "Value": "b"}])["EventBusArn"]
+        rule = events.put_rule(Name="r", EventBusName="own", EventPattern='{"source":["s"]}', Description="d",
+                               Tags=[{"Key": "k", "Value": "v"}])["RuleArn"]
+        self.assertEqual(rule, "arn:aws:events:us-east-1:123456789012:rule/own/r")
+        target = {"Id": "t", "Arn": "arn:aws:logs:us-east-1:123456789012:log-group:/events", "InputPath": "$.detail"}
+        events.put_targets(Rule="r", EventBusName="own", Targets=[target])
+        described = events.describe_rule(Name="r", EventBusName=bus)
+        self.assertEqual({k: described[k] for k in ("Name", "Arn", "EventPattern", "State", "Description", "EventBusName")},
+                         {"Name": "r", "Arn": rule, "EventPattern": '{"source":["s"]}', "State": "ENABLED",
+                          "Description": "d", "EventBusName": "own"})
+        self.assertEqual(events.list_targets_by_rule(Rule="r", EventBusName="own")["Targets"], [target])
+        self.assertEqual(events.list_rule_names_by_target(TargetArn=target["Arn"], EventBusName="own")["RuleNames"], ["r"])
+        self.assertEqual(events.list_tags_for_resource(ResourceARN=rule)["Tags"], [{"Key": "k", "Value": "v"}])
+        events.disable_rule(Name="r", EventBusName="own")
+        self.assertEqual(events.list_rules(EventBusName="own")["Rules"][0]["State"], "DISABLED")
+        with self.assertRaises(ClientError) as caught:
+            events.delete_rule(Name="r", EventBusName="own")
+        self.assertEqual(caught.exception.response["Error"]["Message"], "Rule can't be deleted since it has targets.")
+        with self.assertRaises(ClientError) as caught:
+            events.put_rule(Name="clock", EventBusName="own", ScheduleExpression="rate(1 minute)")
+        self.assertIn("only on the default event bus", str(caught.exception))
+        events.remove_targets(Rule="r", EventBusName="own", Ids=["t"])
+        events.delete_rule(Name="r", EventBusName="own")
+        events.delete_event_bus(Name="own")
+        with self.assertRaises(ClientError) as caught:
+            events.describe_event_bus(Name="own")
+        self.assertEqual(caught.exception.response["Error"],
+                         {"Code": "ResourceNotFoundException", "Message": "Event bus own does not exist."})
+        with self.assertRaises(ClientError) as caught:
+            events.put_rule(Name="bad", EventPattern='{"source":[{"prefix":5}]}')
+        self.assertEqual(caught.exception.response["Error"]["Code"], "InvalidEventPatternException")
+
+    def test_a_pattern_is_tested(self):
+        event = {"id": "1", "source": "s", "detail-type": "t", "account": "1", "time": "2026-11-21T00:00:00Z",
+                 "region": "us-east-1", "resources": [], "detail": {"n": 5}}
+        for pattern, result in (({"detail": {"n": [{"numeric": [">", 4]}]}}, True), ({"source": ["x"]}, False)):
+            answer = self.events.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))
+            self.assertEqual(answer["Result"], result)
+
+    def test_events_reach_log_groups(self):
+        self.logs.create_log_group(logGroupName="/events")
+        self.events.put_rule(Name="log", EventPattern='{"source":["log"]}')
+        self.events.put_targets(Rule="log", Targets=[
+            {"Id": "l", "Arn": "arn:aws:logs:us-east-1:123456789012:log-group:/events", "InputPath": "$.detail"}])
+        self.events.put_events(Entries=[{"Source": "log", "DetailType": "t", "Detail": '{"hello":"world"}'}])
+        found = wait_until(lambda: self.logs.filter_log_events(logGroupName="/events")["events"], "a log event")
+        self.assertEqual([event["message"] for event in found], ['{"hello":"world"}'])
+
+
+class Crash(unittest.TestCase):
+    def test_kill_between_acceptance_and_delivery_makes_one_job_each(self):
+        """The engine is killed again and again while events come in: one job for each that was accepted."""
+        with MillraceServer() as server:
+            batch = server.boto3("batch")
+            queue = make_queue(batch)
+            make_definition(batch, ["true"], "nothing")
+            events = server.boto3("events")
+            events.put_rule(Name="r", EventPattern='{"source":["test"]}')
+            events.put_targets(Rule="r", Targets=[{
+                "Id": "job", "Arn": queue, "BatchParameters": {"JobDefinition": "nothing", "JobName": "j"},
+                "InputTransformer": {"InputPathsMap": {"n": "$.detail.n"},
+                                     "InputTemplate": '{"Parameters": {"n": "<n>"}}'}}])
+            accepted = set()
+            for life in range(5):
+                events = server.boto3("events")
+                numbers = [life * 10 + i for i in range(10)]
+                answer = events.put_events(Entries=[{"Source": "test", "DetailType": "t",
+                                                     "Detail": json.dumps({"n": n})} for n in numbers])
+                self.assertEqual(answer["FailedEntryCount"], 0)
+                accepted.update(numbers)
+                server.kill()
+                server.start()
+            batch = server.boto3("batch")
+            wait_until(lambda: len(all_jobs(batch, queue)) >= len(accepted), "every event has its job")
+            jobs = [job["jobId"] for job in all_jobs(batch, queue)]
+            found = [int(batch.describe_jobs(jobs=[job])["jobs"][0]["parameters"]["n"]) for job in jobs]
+            self.assertEqual(sorted(found), sorted(accepted))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,488 @@
+#include "events/hub.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <map>
+#include <mutex>
+
+#include "base/error.h"
+#include "events/target_request.h"
+#include "tests/support/temporary_folder.h"
+
+namespace millrace::events {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class SetClock final : public base::Clock {
+ public:
+  TimeMs now_ms() const override { return now_; }
+  void set(TimeMs now) { now_ = now; }
+  void advance(TimeMs by) { now_ += by; }
+
+ private:
+  std::atomic<TimeMs> now_ = *base::parse_iso8601("2026-11-21T12:00:00Z");
+};
+
+// Notes what it is asked, and answers as it was told; like the engine it knows tokens.
+class FakeOutlet final : public Outlet {
+ public:
+  struct Sent {
+    Delivery delivery;
+    std::string token;
+    bool expired;
+  };
+  void send(const Delivery& delivery, const std::string& token, bool expired, Done done) override {
+    DeliveryResult result{true, "job 1", "", false, 0};
+    {
+      std::lock_guard lock(mutex);
+      sent.push_back({delivery, token, expired});
+      if (silent) return changed.notify_all();
+      if (!answers.empty()) {
+        result = answers.front();
+        answers.erase(answers.begin());
+      }
+    }
+    changed.notify_all();
+    done(result);
+  }
+  std::vector<Sent> wait_for(size_t count) {
+    std::unique_lock lock(mutex);
+    if (!changed.wait_for(lock, std::chrono::seconds(20), [&] { return sent.size() >= count; }))
+      ADD_FAILURE() << "only " << sent.size() << " of " << count << " deliveries";
+    return sent;
+  }
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<Sent> sent;
+  std::vector<DeliveryResult> answers;  // then all arrive
+  bool silent = false;
+};
+
+class HubTest : public ::testing::Test {
+ protected:
+  void open() {
+    hub = std::make_unique<Hub>(Place{}, folder / "events.db", clock, outlet);
+    hub->start();
+  }
+  void close() { hub.reset(); }
+
+  json::object change(Hub::Change what) {
+    std::promise<json::object> promise;
+    hub->change(std::move(what), [&](json::object reply, std::exception_ptr error) {
+      if (error)
+        promise.set_exception(error);
+      else
+        promise.set_value(std::move(reply));
+    });
+    return promise.get_future().get();
+  }
+  json::object read(Hub::Read what) {
+    std::promise<json::object> promise;
+    hub->read(std::move(what), [&](json::object reply, std::exception_ptr error) {
+      if (error)
+        promise.set_exception(error);
+      else
+        promise.set_value(std::move(reply));
+    });
+    return promise.get_future().get();
+  }
+  void accept(std::vector<Event> events) {
+    std::promise<void> promise;
+    hub->accept(std::move(events), [&](json::object, std::exception_ptr error) {
+      if (error)
+        promise.set_exception(error);
+      else
+        promise.set_value();
+    });
+    promise.get_future().get();
+  }
+  void accept(const std::string& detail, const std::string& bus = "default") {
+    accept({make_event({"test", "Thing Happened", clock.now_ms(), {}, detail, ""}, Place{}, bus)});
+  }
+  // A rule with targets, each a JSON object.
+  void put_rule(const std::string& name, const std::string& pattern, const std::string& expression,
+                std::vector<std::string> targets, const std::string& bus_name = "default") {
+    change([&](Registry& registry, EventChanges&, TimeMs now) {
+      Bus& bus = registry.buses[bus_name];
+      if (bus.name.empty()) {
+        bus.name = bus_name;
+        registry.touch(Kind::kBus, bus_name);
+      }
+      Rule& rule = bus.rules[name];
+      rule.bus = bus_name;
+      rule.name = name;
+      rule.since = now;
+      if (!pattern.empty()) rule.body["EventPattern"] = pattern;
+      if (!expression.empty()) {
+        rule.body["ScheduleExpression"] = expression;
+        rule.schedule = Schedule::parse(expression, Schedule::Service::kRules);
+      }
+      for (const std::string& text : targets) {
+        json::object body = base::parse_json(text).as_object();
+        auto input = parse_target_input(body);
+        rule.targets[std::string(base::find_string(body, "Id").value())] = {body, input};
+      }
+      registry.apply_pattern(rule);
+      registry.touch(Kind::kRule, rule.key());
+      return json::object();
+    });
+  }
+  Counts counts(const std::string& owner) {
+    Counts out;
+    read([&](Registry& registry, EventStore&) {
+      out = registry.counts[owner];
+      return json::object();
+    });
+    return out;
+  }
+  std::vector<Delivery> deliveries(const std::string& owner) {
+    std::vector<Delivery> out;
+    read([&](Registry&, EventStore& store) {
+      out = store.latest(owner, 100);
+      return json::object();
+    });
+    return out;
+  }
+  // What the outlet answered is known to the hub when `condition` holds.
+  template <typename Condition>
+  void wait_until(const Condition& condition) {
+    for (int i = 0; i < 2000; ++i) {
+      if (condition()) return;
+      hub->wake();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    FAIL() << "it did not become true";
+  }
+
+  static std::string job(const std::string& more = "") {
+    return R"({"Id":"job","Arn":"arn:aws:batch:us-east-1:123456789012:job-queue/q","BatchParameters":)"
+           R"({"JobName":"n","JobDefinition":"d","ArrayProperties":{"Size":3},"RetryStrategy":{"Attempts":2}})" +
+           more + "}";
+  }
+
+  millrace::testing::TemporaryFolder folder;
+  SetClock clock;
+  FakeOutlet outlet;
+  std::unique_ptr<Hub> hub;
+};
+
+// Without this: the job that a matching event starts lacks the parameters of the rule.
+TEST_F(HubTest, AMatchIsDeliveredWithItsParameters) {
+  open();
+  put_rule("r", R"({"detail":{"key":[{"prefix":"in/"}]}})", "",
+           {job(R"(,"InputTransformer":{"InputPathsMap":{"k":"$.detail.key"},"InputTemplate":
+             "{\"Parameters\":{\"key\":<k>},\"ContainerOverrides\":{\"Environment\":[{\"Name\":\"A\",\"Value\":<k>}],)"
+                R"(\"ResourceRequirements\":[{\"Type\":\"VCPU\",\"Value\":\"2\"}]}}"})")});
+  accept(R"({"key":"in/a.csv"})");
+  accept(R"({"key":"out/a.csv"})");
+  auto sent = outlet.wait_for(1);
+  EXPECT_EQ(
+      json::serialize(sent[0].delivery.request.at("submit")),
+      R"({"jobQueue":"arn:aws:batch:us-east-1:123456789012:job-queue/q","jobName":"n","jobDefinition":"d",)"
+      R"("arrayProperties":{"size":3},"retryStrategy":{"attempts":2},"parameters":{"key":"in/a.csv"},)"
+      R"("containerOverrides":{"environment":[{"name":"A","value":"in/a.csv"}],)"
+      R"("resourceRequirements":[{"type":"VCPU","value":"2"}]}})");
+  wait_until([&] { return counts("rule:default/r").delivered == 1; });
+  EXPECT_EQ(counts("rule:default/r").matched, 1);
+  EXPECT_THAT(outlet.sent, SizeIs(1));
+}
+
+// Without this: an event is lost, or its job is submitted under another token, when the process dies in
+// between.
+TEST_F(HubTest, WhatWasNotAnsweredIsSentAgainUnderTheSameToken) {
+  outlet.silent = true;
+  open();
+  put_rule("r", R"({"source":["test"]})", "", {job()});
+  for (int i = 0; i < 10; ++i) accept("{}");
+  outlet.wait_for(10);
+  close();
+  std::map<std::string, int> tokens;
+  for (const auto& sent : outlet.sent) ++tokens[sent.token];
+  EXPECT_THAT(tokens, SizeIs(10));
+  outlet.silent = false;
+  open();
+  outlet.wait_for(20);
+  wait_until([&] { return counts("rule:default/r").delivered == 10; });
+  for (size_t i = 10; i < 20; ++i) EXPECT_EQ(tokens[outlet.sent[i].token], 1);
+  close();
+  open();
+  put_rule("other", R"({"source":["test"]})", "", {});
+  EXPECT_THAT(outlet.sent, SizeIs(20)) << "what was answered is over";
+}
+
+// Without this: a target that is down for a moment loses its event, or is asked for ever.
+TEST_F(HubTest, FailuresAreTriedAgainWithinLimitsAndThenAreDeadLetters) {
+  open();
+  put_rule(
+      "r", R"({"source":["test"]})", "",
+      {job(
+          R"(,"RetryPolicy":{"MaximumRetryAttempts":2},"DeadLetterConfig":{"Arn":"arn:aws:logs:us-east-1:1:log-group:dead"})")});
+  DeliveryResult down{false, "the engine is away", "INTERNAL_ERROR", false, 0};
+  outlet.answers = {down, down, down};
+  accept(R"({"n":1})");
+  for (size_t tries = 1; tries <= 3; ++tries) {
+    outlet.wait_for(tries);
+    wait_until([&] { return counts("rule:default/r").failed == static_cast<int64_t>(tries); });
+    clock.advance(10'000);
+    hub->wake();
+  }
+  auto sent = outlet.wait_for(4);
+  EXPECT_EQ(sent[1].token, sent[0].token);
+  const json::object& letter = sent[3].delivery.request;
+  EXPECT_EQ(letter.at("to"), "logs");
+  EXPECT_EQ(letter.at("group"), "dead");
+  json::value body = base::parse_json(base::view(letter.at("text").as_string()));
+  EXPECT_EQ(body.at("EXHAUSTED_RETRY_CONDITION"), "MaximumRetryAttempts");
+  EXPECT_EQ(body.at("ERROR_CODE"), "INTERNAL_ERROR");
+  EXPECT_EQ(body.at("ERROR_MESSAGE"), "the engine is away");
+  EXPECT_EQ(body.at("RETRY_ATTEMPTS"), 2);
+  EXPECT_EQ(body.at("RULE_ARN"), "arn:aws:events:us-east-1:123456789012:rule/r");
+  EXPECT_EQ(body.at("EVENT").at("detail").at("n"), 1);
+  EXPECT_EQ(counts("rule:default/r").dead, 1);
+  auto made = deliveries("rule:default/r");
+  ASSERT_THAT(made, SizeIs(1));
+  EXPECT_EQ(made[0].state, DeliveryState::kDead);
+  EXPECT_EQ(made[0].attempts, 3);
+}
+
+// Without this: a wrong job definition is tried for a day before anybody hears of it.
+TEST_F(HubTest, WhatCannotSucceedIsNotTriedAgain) {
+  open();
+  put_rule("r", R"({"source":["test"]})", "", {job()});
+  outlet.answers = {{false, "ClientException: JobQueue q not found.", "NO_RESOURCE", true, 0}};
+  accept("{}");
+  wait_until([&] { return counts("rule:default/r").dead == 1; });
+  EXPECT_THAT(outlet.sent, SizeIs(1));
+  EXPECT_EQ(deliveries("rule:default/r")[0].outcome, "ClientException: JobQueue q not found.");
+}
+
+// Without this: a transformer whose output is no JSON is dropped without a word, as AWS does.
+TEST_F(HubTest, AnInputThatIsNoJsonIsCountedAndShown) {
+  open();
+  put_rule(
+      "r", R"({"source":["test"]})", "",
+      {job(
+          R"(,"InputTransformer":{"InputPathsMap":{"d":"$.detail"},"InputTemplate":"{\"Parameters\":{\"d\":\"<d>\"}}"})")});
+  accept(R"({"a":{"b":"c"}})");
+  auto made = deliveries("rule:default/r");
+  ASSERT_THAT(made, SizeIs(1));
+  EXPECT_EQ(made[0].state, DeliveryState::kDead);
+  EXPECT_THAT(made[0].outcome, HasSubstr("<d> is an object or a list and stands inside quotes"));
+  EXPECT_EQ(counts("rule:default/r").dead, 1);
+  EXPECT_THAT(outlet.sent, SizeIs(0));
+}
+
+// Without this: buses that send to each other fill the disk.
+TEST_F(HubTest, EventsGoFromBusToBusButNotForEver) {
+  open();
+  auto bus = [](const std::string& name) {
+    return R"({"Id":"bus","Arn":"arn:aws:events:us-east-1:123456789012:event-bus/)" + name + "\"}";
+  };
+  put_rule("there", R"({"source":["test"]})", "", {bus("other")});
+  put_rule("back", R"({"source":["test"]})", "", {bus("default"), job()}, "other");
+  put_rule("nowhere", R"({"source":["test"]})", "", {bus("missing")});
+  accept("{}");
+  outlet.wait_for(3);
+  wait_until([&] { return counts("rule:other/back").delivered > 3; });
+  const Counts there = counts("rule:default/there"), back = counts("rule:other/back");
+  EXPECT_EQ(there.matched, 3);
+  EXPECT_EQ(back.matched, 3);
+  EXPECT_EQ(there.dead + back.dead, 1);
+  EXPECT_EQ(counts("rule:default/nowhere").dead, 3);
+  EXPECT_THAT(deliveries("rule:default/nowhere")[0].outcome, HasSubstr("missing does not exist"));
+}
+
+// Without this: a nightly job does not run, or runs as often as nights were missed.
+TEST_F(HubTest, SchedulesFireAndMissedOnesFireOnce) {
+  open();
+  put_rule("nightly", "", "cron(0 2 * * ? *)", {job()});
+  put_rule("minutes", "", "rate(5 minutes)", {job()});
+  clock.advance(4 * 60'000);
+  hub->wake();
+  EXPECT_EQ(counts("rule:default/minutes").matched, 0);
+  clock.advance(60'000);
+  hub->wake();
+  auto sent = outlet.wait_for(1);
+  EXPECT_EQ(sent[0].delivery.owner, "rule:default/minutes");
+  EXPECT_EQ(counts("rule:default/nightly").matched, 0);
+  json::object event;
+  read([&](Registry&, EventStore& store) {
+    event = base::parse_json(store.events_after(0, 10).at(0).event.body).as_object();
+    return json::object();
+  });
+  EXPECT_EQ(event.at("detail-type"), "Scheduled Event");
+  EXPECT_EQ(event.at("source"), "aws.events");
+  EXPECT_EQ(event.at("time"), "2026-11-21T12:05:00Z");
+  EXPECT_EQ(event.at("resources").at(0), "arn:aws:events:us-east-1:123456789012:rule/minutes");
+  close();
+  clock.set(*base::parse_iso8601("2026-11-23T09:00:30Z"));  // two nights later
+  open();
+  outlet.wait_for(3);
+  clock.advance(1000);
+  hub->wake();
+  EXPECT_EQ(counts("rule:default/nightly").matched, 1);
+  EXPECT_EQ(counts("rule:default/minutes").matched, 2);
+  clock.set(*base::parse_iso8601("2026-11-23T09:05:00Z"));
+  hub->wake();
+  outlet.wait_for(4);
+  EXPECT_EQ(counts("rule:default/minutes").matched, 3);
+  close();
+  clock.set(*base::parse_iso8601("2026-12-23T09:00:30Z"));
+  open();
+  EXPECT_EQ(counts("rule:default/nightly").matched, 2) << "of the last 24 hours";
+}
+
+class ScheduleHubTest : public HubTest {
+ protected:
+  void put_schedule(const std::string& body) {
+    change([&](Registry& registry, EventChanges&, TimeMs now) {
+      ScheduledCall& call = registry.schedules["default/s"];
+      call.group = "default";
+      call.name = "s";
+      call.body = base::parse_json(body).as_object();
+      check_schedule_target(call.body.at("Target").as_object());
+      call.schedule = parse_schedule(call.body);
+      call.created = call.modified = now;
+      registry.touch(Kind::kSchedule, "default/s");
+      return json::object();
+    });
+  }
+  static std::string submit(const std::string& more) {
+    return R"({"FlexibleTimeWindow":{"Mode":"OFF"},"Target":{"Arn":"arn:aws:scheduler:::aws-sdk:batch:submitJob",)"
+           R"("Input":"{\"JobName\":\"n\",\"JobQueue\":\"q\",\"JobDefinition\":\"d\",\"Parameters\":)"
+           R"({\"At\":\"<aws.scheduler.scheduled-time>\"},\"ContainerOverrides\":{\"Command\":[\"ls\"]}}"},)" +
+           more + "}";
+  }
+  bool is_there() {
+    bool there = false;
+    read([&](Registry& registry, EventStore&) {
+      there = registry.schedules.contains("default/s");
+      return json::object();
+    });
+    return there;
+  }
+};
+
+// Without this: the schedules of CDK and Terraform set-ups, which use the universal target, submit nothing.
+TEST_F(ScheduleHubTest, TheUniversalTargetSubmitsAJob) {
+  open();
+  put_schedule(
+      submit(R"x("ScheduleExpression":"cron(30 14 * * ? *)","ScheduleExpressionTimezone":"Europe/Berlin")x"));
+  clock.set(*base::parse_iso8601("2026-11-21T13:29:59Z"));
+  hub->wake();
+  EXPECT_EQ(counts("schedule:default/s").matched, 0);
+  clock.set(*base::parse_iso8601("2026-11-21T13:30:01Z"));
+  hub->wake();
+  auto sent = outlet.wait_for(1);
+  EXPECT_EQ(json::serialize(sent[0].delivery.request.at("submit")),
+            R"({"jobName":"n","jobQueue":"q","jobDefinition":"d","parameters":{"At":"2026-11-21T13:30:00Z"},)"
+            R"("containerOverrides":{"command":["ls"]}})");
+}
+
+// Without this: a schedule that was to delete itself stays, or goes before its job is submitted.
+TEST_F(ScheduleHubTest, AOneTimeScheduleGoesWhenItsDeliveryIsDone) {
+  outlet.silent = true;
+  open();
+  put_schedule(
+      submit(R"x("ScheduleExpression":"at(2026-11-21T12:01:00)","ActionAfterCompletion":"DELETE")x"));
+  clock.advance(61'000);
+  hub->wake();
+  outlet.wait_for(1);
+  EXPECT_TRUE(is_there());
+  close();
+  outlet.silent = false;
+  clock.advance(60'000);
+  open();
+  outlet.wait_for(2);
+  EXPECT_EQ(outlet.sent[0].token, outlet.sent[1].token);
+  wait_until([&] { return !is_there(); });
+  clock.advance(600'000);
+  hub->wake();
+  read([](Registry&, EventStore&) { return json::object(); });
+  EXPECT_THAT(outlet.sent, SizeIs(2));
+}
+
+// Without this: an input that SubmitJob does not know is found out at night.
+TEST_F(ScheduleHubTest, AWrongInputIsRefusedAtOnce) {
+  json::object target{{"Arn", "arn:aws:scheduler:::aws-sdk:batch:submitJob"},
+                      {"Input", R"({"JobName":"n","JobQueue":"q","JobDefinition":"d","Foo":1})"}};
+  EXPECT_THROW(check_schedule_target(target), base::UsageError);
+  target["Input"] = R"({"JobName":"n","JobQueue":"q"})";
+  EXPECT_THROW(check_schedule_target(target), base::UsageError);
+  target["Input"] = "no JSON";
+  EXPECT_THROW(check_schedule_target(target), base::UsageError);
+  target["Arn"] = "arn:aws:scheduler:::aws-sdk:ec2:terminateInstances";
+  EXPECT_THROW(check_schedule_target(target), base::UsageError);
+}
+
+// Without this: a burst needs memory for every event, or some of it is never delivered.
+TEST_F(HubTest, MoreThanFitsInMemoryIsDeliveredInTheEnd) {
+  outlet.silent = true;
+  open();
+  put_rule("r", R"({"source":["test"]})", "", {job()});
+  constexpr size_t kEvents = 2 * DeliveryQueue::kMost;
+  std::vector<Event> events;
+  for (size_t i = 0; i < kEvents; ++i)
+    events.push_back(make_event({"test", "Thing Happened", clock.now_ms(), {}, "{}", ""}, Place{}));
+  accept(std::move(events));
+  outlet.wait_for(DeliveryQueue::kInFlight);
+  close();
+  outlet.sent.clear();
+  outlet.silent = false;
+  open();
+  outlet.wait_for(kEvents);
+  wait_until([&] { return counts("rule:default/r").delivered == kEvents; });
+  std::map<std::string, int> tokens;
+  for (const auto& sent : outlet.sent) ++tokens[sent.token];
+  EXPECT_THAT(tokens, SizeIs(kEvents));
+  EXPECT_THAT(outlet.sent, SizeIs(kEvents));
+}
+
+// Without this: a replay sends events twice, to rules that were not asked for, or into the archive again.
+TEST_F(HubTest, AnArchiveIsReplayedOnce) {
+  open();
+  change([&](Registry& registry, EventChanges&, TimeMs) {
+    registry.archives["all"] = {{"EventSourceArn", registry.bus_arn("default")}};
+    registry.apply_archive("all");
+    registry.touch(Kind::kArchive, "all");
+    return json::object();
+  });
+  for (int i = 0; i < 250; ++i) accept("{\"n\":" + std::to_string(i) + "}");
+  put_rule("r", R"({"source":["test"]})", "", {job()});
+  put_rule("unasked", R"({"source":["test"]})", "", {job()});
+  change([&](Registry& registry, EventChanges&, TimeMs now) {
+    registry.replays["again"] = {
+        {"State", "STARTING"},
+        {"EventSourceArn", registry.archive_arn("all")},
+        {"EventStartTime", now - 1000},
+        {"EventEndTime", now + 1000},
+        {"Destination",
+         json::object{{"Arn", registry.bus_arn("default")},
+                      {"FilterArns", json::array{"arn:aws:events:us-east-1:123456789012:rule/r"}}}}};
+    registry.touch(Kind::kReplay, "again");
+    return json::object();
+  });
+  outlet.wait_for(250);
+  wait_until([&] { return counts("rule:default/r").delivered == 250; });
+  wait_until([&] {
+    bool completed = false;
+    read([&](Registry& registry, EventStore& store) {
+      completed = registry.replays.at("again").at("State") == "COMPLETED";
+      EXPECT_EQ(store.archive_size("all").first, 250);
+      EXPECT_THAT(store.events_after(250, 1).at(0).event.body, HasSubstr(R"("replay-name":"again"})"));
+      return json::object();
+    });
+    return completed;
+  });
+  EXPECT_EQ(counts("rule:default/unasked").matched, 0);
+}
+
+}  // namespace
+}  // namespace millrace::events
