@@ -117,6 +117,14 @@ class CopyJob {
     resume();
     work();
     finish();
+    judge();
+  }
+
+  // Nothing at all was done of what was asked for: that is a failure, not a part.
+  void judge() {
+    if (rows_failed_ + static_cast<uint64_t>(bad_rows_) == 0 || rows_done_ + rows_resumed_ > 0) return;
+    if (copied_ + skipped_ + deleted_ + vanished_ + planned_copies_ + planned_deletes_ > 0) return;
+    result_.fail(rows_.size() + bad_.size() == 1 ? "the row could not be done" : "no row could be done");
   }
 
   void report_counts() {
@@ -679,6 +687,7 @@ class CopyJob {
           },
           may_split ? OnPause([&](const std::string& behind) { return split(state, *range, behind); })
                     : OnPause());
+      state->source_listed += counts.source_listed;
       state->source_objects += counts.source_objects;
       state->destination_objects += counts.destination_objects;
       std::lock_guard lock(state->mutex);
@@ -1002,7 +1011,7 @@ class CopyJob {
   void end_row(const std::shared_ptr<RowState>& state) {
     if (stopping_) return forget(state, false);
     if (state->broken.empty() && !state->single && state->from.is_s3() && !state->from.prefix.empty() &&
-        state->source_objects == 0 && state->vanished == 0 && resumed_nothing(*state))
+        state->source_listed == 0 && state->vanished == 0 && resumed_nothing(*state))
       break_row(*state, base::NotFoundError("there is nothing below " + state->from.url(""), "NoSuchPrefix"));
     uint64_t extra = state->extra.count();
     if (extra > 0) {

@@ -27,6 +27,7 @@ class Side {
                                  "'");
       ++listed_;
       bool marker = object_.size == 0 && (object_.key.empty() || object_.key.ends_with('/'));
+      if (!marker) ++objects_;
       if (marker && !rules_.markers) continue;
       if (!rules_.filters.empty() && !takes(rules_.filters, object_.key)) continue;
       return;
@@ -35,6 +36,7 @@ class Side {
   bool has() const { return has_; }
   const ObjectInfo& object() const { return object_; }
   uint64_t listed() const { return listed_; }
+  uint64_t objects() const { return objects_; }
 
  private:
   Listing& listing_;
@@ -42,7 +44,7 @@ class Side {
   ObjectInfo object_;
   std::string last_;
   bool has_ = false;
-  uint64_t listed_ = 0;
+  uint64_t listed_ = 0, objects_ = 0;
 };
 
 bool is_archived(const ObjectInfo& object) {
@@ -114,7 +116,7 @@ MergeCounts merge(Listing& source_listing, Listing& destination_listing, const M
     source.advance();
     if (there) destination.advance();
   }
-  return {source.listed(), destination.listed()};
+  return {source.listed(), source.objects(), destination.objects()};
 }
 
 }  // namespace millrace::copy

@@ -40,7 +40,8 @@ using OnDecision = std::function<bool(Decision, const char* why, const objects::
                                       const objects::ObjectInfo* destination)>;
 
 struct MergeCounts {
-  uint64_t source_objects = 0, destination_objects = 0;  // listed, markers and excluded ones among them
+  uint64_t source_listed = 0;                            // with folder markers
+  uint64_t source_objects = 0, destination_objects = 0;  // with excluded ones, without markers
 };
 
 // Asked now and then with the greatest key that either listing has given: may name a later key, at which both

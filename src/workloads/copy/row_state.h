@@ -74,7 +74,7 @@ struct RowState {
   TransferOptions transfer;
 
   std::atomic<uint64_t> copied{0}, bytes{0}, skipped{0}, vanished{0}, failed{0}, deleted{0};
-  std::atomic<uint64_t> source_objects{0}, destination_objects{0};
+  std::atomic<uint64_t> source_listed{0}, source_objects{0}, destination_objects{0};  // see MergeCounts
   // Ranges being compared and objects being copied. Who takes it to 0 sees to the end of the row.
   std::atomic<uint64_t> open{1};
 

@@ -1,0 +1,466 @@
+"""Without this: `millrace copy` loses objects, deletes what it should not, or says that it did what it did not."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from meddling_proxy import MeddlingProxy, error  # noqa: E402
+from millrace_server import MillraceServer, wait_until  # noqa: E402
+
+AWKWARD = ["a", "b c+d", "/e", "../f", "./g/.", "h//i", "ключ/ß", "#1?x=y", "%41", "&<>'\"", "trailing/", "tab\tline\nreturn\r", "k" * 500,
+           "~", "[x]*?", "\U0001f600", "=", "a/b", "a-b", "a.b"]
+
+
+class Copy(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(MillraceServer())
+        cls.s3 = cls.server.boto3("s3")
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="millrace-copy-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        name = "t-" + self.id().rsplit(".", 1)[1].replace("_", "-").lower()[:48].strip("-")
+        self.a, self.b = name + "-a", name + "-b"
+        for bucket in (self.a, self.b):
+            self.s3.create_bucket(Bucket=bucket)
+
+    def command(self, *words):
+        return [self.server.binary, "copy", "--quiet", *words]
+
+    def environment(self, endpoint=None, **variables):
+        environment = {**self.server.environment, "XDG_STATE_HOME": self.folder + "/state", **variables}
+        if endpoint:
+            environment["AWS_ENDPOINT_URL"] = endpoint
+        return environment
+
+    def copy(self, *words, code=0, endpoint=None, **variables):
+        """Runs it; gives the JSON result."""
+        done = subprocess.run(self.command(*words), env=self.environment(endpoint, **variables), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=180)
+        self.assertEqual(done.returncode, code, done.stdout[-2000:] + done.stderr[-2000:])
+        self.stderr, lines = done.stderr, done.stdout.splitlines()
+        result = json.loads(lines[-1]) if lines and lines[-1].startswith('{"job"') else None
+        if result:
+            self.assertEqual(result["exit_code"], code)
+        return result
+
+    def put(self, bucket, key, body=b"x", **more):
+        self.s3.put_object(Bucket=bucket, Key=key, Body=body, **more)
+
+    def keys(self, bucket, prefix=""):
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [o["Key"] for page in pages for o in page.get("Contents", [])]
+
+    def body(self, bucket, key):
+        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def csv(self, text, name="list.csv"):
+        path = f"{self.folder}/{name}"
+        with open(path, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def report(self, name="report.csv"):
+        with open(f"{self.folder}/{name}", newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    # Without this keys are read as paths or URLs, and other objects are copied than those that were named.
+    def test_every_key_arrives_as_it_is_with_one_request_each(self):
+        for key in AWKWARD:
+            self.put(self.a, "x/" + key, key.encode())
+        self.put(self.a, "x/marker/", b"")
+        self.put(self.a, "xy", b"not below x/")
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            result = self.copy(f"s3://{self.a}/x", f"s3://{self.b}/y", endpoint=proxy.endpoint)
+            self.assertEqual(len(proxy.copies()), len(AWKWARD))
+            self.assertLessEqual(result["counts"]["requests"], len(AWKWARD) + 4)
+        self.assertEqual(result["counts"]["copied"], len(AWKWARD))
+        self.assertEqual(self.keys(self.b), sorted(("y/" + key for key in AWKWARD), key=str.encode))
+        for key in AWKWARD:
+            self.assertEqual(self.body(self.b, "y/" + key), key.encode())
+        result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--delete")
+        self.assertEqual((result["counts"]["copied"], result["counts"]["skipped"], result["counts"]["requests"]), (0, len(AWKWARD), 2))
+        self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--markers")
+        self.assertIn("y/marker/", self.keys(self.b))
+
+    # Without this metadata and tags are there or not depending on how large an object is.
+    def test_everything_is_kept_on_both_sides_of_the_multipart_line(self):
+        for key, size in (("small", 10), ("large", 7 << 20)):
+            self.put(self.a, "x/" + key, b"d" * size, ContentType="text/x-y", CacheControl="no-cache", ContentLanguage="de",
+                     ContentEncoding="gzip", Metadata={"who": "me", "note": "a b"}, Tagging="one=1&two=a%20b", StorageClass="STANDARD_IA")
+        result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--multipart-threshold", "5M", "--verify", "--report", self.folder + "/report.csv")
+        self.assertEqual(result["counts"]["copied"], 2)
+        for key in ("small", "large"):
+            with self.subTest(key):
+                head = self.s3.head_object(Bucket=self.b, Key="y/" + key)
+                self.assertEqual((head["ContentType"], head["CacheControl"], head["ContentLanguage"], head["ContentEncoding"], head["StorageClass"]),
+                                 ("text/x-y", "no-cache", "de", "gzip", "STANDARD_IA"))
+                self.assertEqual(head["Metadata"], {"who": "me", "note": "a b"})
+                tags = self.s3.get_object_tagging(Bucket=self.b, Key="y/" + key)["TagSet"]
+                self.assertEqual({tag["Key"]: tag["Value"] for tag in tags}, {"one": "1", "two": "a b"})
+        self.assertEqual(self.s3.head_object(Bucket=self.b, Key="y/large")["ETag"][-3:], '-1"', "it went in parts")
+        lines = {line["source"].rsplit("/", 1)[1]: line for line in self.report() if line["action"] == "copied"}
+        self.assertIn("verified by etag", lines["small"]["reason"])
+        self.assertIn("verified by ", lines["large"]["reason"])
+        self.assertNotEqual(lines["large"]["checksum"], "")
+
+    # Without this the comparison is another one than that of `aws s3 sync`, or content that differs is never seen.
+    def test_comparison(self):
+        self.put(self.a, "x/same", b"11")
+        self.put(self.b, "y/same", b"22")  # newer, same size, other content
+        self.put(self.b, "y/older", b"33")
+        self.put(self.b, "y/longer", b"444")
+        self.put(self.a, "x/longer", b"4444")
+        wait_until(lambda: self.put(self.a, "x/older", b"55") or self.s3.head_object(Bucket=self.a, Key="x/older")["LastModified"] >
+                   self.s3.head_object(Bucket=self.b, Key="y/older")["LastModified"], "a later second")
+        where = (f"s3://{self.a}/x/", f"s3://{self.b}/y/")
+        self.assertEqual(self.copy(*where, "--size-only", "--dry-run")["counts"]["would_copy"], 1)
+        self.assertEqual(self.copy(*where, "--dry-run")["counts"]["would_copy"], 2)
+        self.assertEqual(self.copy(*where, "--checksum", "--dry-run")["counts"]["would_copy"], 3)
+        self.assertEqual(self.body(self.b, "y/older"), b"33", "a dry run changes nothing")
+        self.assertEqual(self.copy(*where)["counts"]["copied"], 2)
+        self.assertEqual(self.body(self.b, "y/same"), b"22")
+        self.assertEqual(self.copy(*where, "--checksum")["counts"]["copied"], 1)
+        self.assertEqual(self.body(self.b, "y/same"), b"11")
+        # In parts and at once: other ETags, the same checksum of the whole.
+        self.put(self.a, "x/parts", b"p" * (6 << 20))
+        self.copy(*where, "--multipart-threshold", "5M")
+        self.assertEqual(self.copy(*where, "--checksum")["counts"]["skipped"], 4)
+
+    # Without this a typing mistake empties a bucket.
+    def test_what_may_be_deleted(self):
+        where = (f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--delete")
+        for i in range(30):
+            self.put(self.b, f"y/extra-{i}")
+        self.put(self.b, "y/keep.log")
+        self.put(self.b, "y/marker/", b"")
+        self.put(self.b, "yes", b"beside the prefix")
+        everything = self.keys(self.b)
+        result = self.copy(f"s3://{self.a}/wrong/", f"s3://{self.b}/y/", "--delete", code=1)
+        self.assertEqual(result["failed"][0]["code"], "NoSuchPrefix")
+        self.put(self.a, "x/empty/", b"")
+        self.assertEqual(self.copy(*where, code=1)["failed"][0]["code"], "EmptySource")
+        self.put(self.a, "x/one")
+        result = self.copy(*where, "--max-delete", "29", code=3)
+        self.assertEqual(result["failed"][0]["code"], "TooManyDeletes")
+        self.assertEqual(self.keys(self.b), sorted([*everything, "y/one"], key=str.encode))
+        self.assertEqual(self.copy(*where, "--dry-run", "--exclude", "*.log")["counts"]["would_delete"], 30)
+        self.copy(*where, "--max-delete", "50%", "--exclude", "*.log", code=3)
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            result = self.copy(*where, "--exclude", "*.log", endpoint=proxy.endpoint)
+            self.assertEqual(len([r for r in proxy.requests if "delete" in r.query]), 1, "one request for all")
+        self.assertEqual(result["counts"]["deleted"], 30)
+        self.assertEqual(self.keys(self.b), ["y/keep.log", "y/marker/", "y/one", "yes"])
+        self.s3.delete_object(Bucket=self.a, Key="x/one")
+        self.copy(*where, "--allow-empty-source")
+        self.assertEqual(self.keys(self.b), ["y/marker/", "yes"])
+
+    # Without this a source that may not be listed looks empty, and everything at the destination goes.
+    def test_what_cannot_be_read_deletes_nothing(self):
+        self.put(self.a, "x/one")
+        self.put(self.a, "x/two", b"22")
+        self.put(self.b, "y/extra")
+        where = (f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--delete")
+        for what, answer, code in ((lambda r: r.is_list and r.path == f"/{self.a}", error(403, "AccessDenied"), 1),
+                                   (lambda r: r.is_list and r.path == f"/{self.b}", error(403, "AccessDenied"), 1),
+                                   (lambda r: r.is_copy and r.path.endswith("two"), error(403, "AccessDenied"), 3),
+                                   (lambda r: r.is_list, (200, b"<html>a portal</html>"), 1),
+                                   (lambda r: r.is_list, (200, b""), 1)):
+            with self.subTest(answer=answer), MeddlingProxy(self.server.endpoint, lambda r: answer if what(r) else None) as proxy:
+                result = self.copy(*where, "--acl", "none", code=code, endpoint=proxy.endpoint)
+                self.assertNotEqual(result["failed"], [])
+                self.assertIn("y/extra", self.keys(self.b))
+        self.copy(*where)
+        self.assertEqual(self.keys(self.b), ["y/one", "y/two"])
+
+    # Without this one bad row stops thousands, or is passed over; and the original's job definitions do not work.
+    def test_lists(self):
+        for key in ("p/1", "p/2", "q/3", "one", "deep/er/4"):
+            self.put(self.a, key, key.encode())
+        self.put(self.b, "p/extra")
+        rows = (f"\ufeffsource,destination,delete\r\n s3://{self.a}/p/ , s3://{self.b}/p/,true\r\n\r\n# comment\r\n"
+                f"s3://{self.a}/missing/,s3://{self.b}/m/\r\nnonsense\r\ns3://{self.a}/one,s3://{self.b}/copies/\r\n"
+                f"s3://{self.a}/deep,s3://{self.b}/d\r\ns3://{self.a}/q/,s3://{self.a}/q/below/\r\n")
+        result = self.copy("--manifest", self.csv(rows), "--report", self.folder + "/report.csv", code=3)
+        self.assertEqual(self.keys(self.b), ["copies/one", "d/er/4", "p/1", "p/2"])
+        self.assertEqual({(f["item"].split(":")[0], f["code"]) for f in result["failed"]},
+                         {("row 5", "NoSuchPrefix"), ("row 6", "BadRow"), ("row 9", "Overlap")})
+        self.assertEqual((result["counts"]["rows"], result["counts"]["rows_done"], result["counts"]["rows_failed"]), (6, 3, 3))
+        rows = {line["row"]: line["action"] for line in self.report() if line["action"].startswith("row-")}
+        self.assertEqual(rows, {"2": "row-done", "5": "row-failed", "6": "row-failed", "7": "row-done", "8": "row-done", "9": "row-failed"})
+
+    def test_the_four_words_of_the_original(self):
+        self.put(self.a, "x/1")
+        self.put(self.b, "y/extra")
+        self.put(self.a, "list.csv", f"from,to\ns3://{self.a}/x/,s3://{self.b}/y/,further,columns\n".encode())
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            self.copy(self.a, "list.csv", "TRUE", "false", endpoint=proxy.endpoint)
+            self.assertEqual({r.headers.get("x-amz-acl") for r in proxy.copies()}, {"bucket-owner-full-control"})
+        self.assertEqual(self.keys(self.b), ["y/1", "y/extra"])
+        self.copy(self.a, "list.csv", "True", "True")
+        self.assertEqual(self.keys(self.b), ["y/1"])
+        self.copy(self.a, "list.csv", "yes", "True", code=2)
+        self.copy(self.a, "list.csv", "True", code=1)
+        self.copy(self.a, "list.csv", "True", "True", "True", code=1)
+        self.copy(self.a, "missing.csv", "True", "True", code=1)
+        self.copy(code=2)
+
+    # Without this a busy server ends the job, or the job makes it busier.
+    def test_a_storm_of_503_and_dropped_connections(self):
+        keys = [f"x/{i:04}" for i in range(300)]
+        for key in keys:
+            self.put(self.a, key, key.encode())
+        chance = random.Random(1)
+        lock = threading.Lock()
+
+        def meddle(request):
+            with lock:
+                luck = chance.random()
+            return error(503, "SlowDown") if luck < 0.3 else "drop" if luck < 0.34 else None
+
+        with MeddlingProxy(self.server.endpoint, meddle) as proxy:
+            result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/x/", endpoint=proxy.endpoint)
+        self.assertEqual(result["counts"]["copied"], 300)
+        self.assertGreater(result["counts"]["throttled"], 50)
+        self.assertEqual(self.keys(self.b), keys)
+
+    # Without this half of an old and half of a new object is a copy, or a removed object a failure.
+    def test_objects_that_change_or_go_while_they_are_copied(self):
+        for key in ("change", "gone", "stays"):
+            self.put(self.a, "x/" + key, b"old")
+        done = set()
+
+        def meddle(request):
+            if request.is_copy and request.path.endswith("change") and "change" not in done:
+                done.add("change")
+                self.put(self.a, "x/change", b"newer")
+            if request.is_copy and request.path.endswith("gone") and "gone" not in done:
+                done.add("gone")
+                self.s3.delete_object(Bucket=self.a, Key="x/gone")
+
+        with MeddlingProxy(self.server.endpoint, meddle) as proxy:
+            result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--report", self.folder + "/report.csv", endpoint=proxy.endpoint)
+        self.assertEqual((result["counts"]["copied"], result["counts"]["vanished"]), (2, 1))
+        self.assertEqual(self.body(self.b, "y/change"), b"newer")
+        self.assertEqual(self.keys(self.b), ["y/change", "y/stays"])
+        self.assertIn("vanished", {line["action"] for line in self.report()})
+
+        def always(request):
+            if request.is_copy:
+                self.put(self.a, "x/change", str(random.random()).encode())
+
+        with MeddlingProxy(self.server.endpoint, always) as proxy:
+            self.put(self.a, "x/change", b"longer than before")
+            result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", endpoint=proxy.endpoint, code=3)
+        self.assertEqual(result["failed"][0]["code"], "PreconditionFailed")
+
+    # Without this an archived object is missing at the destination and nobody knows.
+    def test_archived_objects_are_named(self):
+        self.put(self.a, "x/cold", b"1", StorageClass="DEEP_ARCHIVE")
+        self.put(self.a, "x/warm", b"1", StorageClass="GLACIER_IR")
+        self.put(self.b, "y/extra")
+        result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--delete", code=3)
+        self.assertEqual([(f["item"], f["code"]) for f in result["failed"]][0], (f"s3://{self.a}/x/cold", "InvalidObjectState"))
+        self.assertEqual(self.keys(self.b), ["y/extra", "y/warm"])
+        self.assertEqual(self.s3.head_object(Bucket=self.b, Key="y/warm")["StorageClass"], "GLACIER_IR")
+
+    # Without this a run that was killed begins from nothing, or leaves out what was under way.
+    def test_killed_runs_go_on(self):
+        keys = [f"x/{i:05}" for i in range(3000)]
+        self.fill(self.a, keys)
+        words = (f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--journal", self.folder + "/j", "--resume", "--max-requests-per-second", "800")
+        marks = []
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            for kill_at in (1200, 2200):
+                reached = threading.Event()
+                proxy.meddle = lambda r: reached.set() if len(proxy.copies()) >= kill_at else None
+                process = subprocess.Popen(self.command(*words), env=self.environment(proxy.endpoint), stdout=subprocess.DEVNULL,
+                                           stderr=subprocess.DEVNULL)
+                self.assertTrue(reached.wait(60))
+                process.kill()
+                process.wait()
+                with open(self.folder + "/j", encoding="utf-8") as file:
+                    marks.append(json.loads(file.read().splitlines()[1])["ranges"][0]["after"])
+            self.assertLess(len(self.keys(self.b)), len(keys))
+            self.assertGreater(marks[0], "00100")
+            self.assertGreater(marks[1], marks[0])
+            self.copy(*words, "--delete", code=2, endpoint=proxy.endpoint)
+            listed = len(proxy.lists())
+            self.copy(*words, endpoint=proxy.endpoint)
+            self.assertEqual({r.query.get("start-after") for r in proxy.lists()[listed:] if "continuation-token" not in r.query}, {"x/" + marks[1]})
+            self.assertLess(len(proxy.copies()), len(keys) + 2 * 64 + 1, "only what was in flight is copied again")
+        self.assertEqual(self.keys(self.b), keys)
+        self.assertFalse(os.path.exists(self.folder + "/j"), "the next run begins anew")
+
+    # Without this what failed is forgotten by the run that goes on.
+    def test_failed_runs_go_on(self):
+        keys = [f"x/{i:03}" for i in range(50)]
+        self.fill(self.a, keys)
+        self.put(self.a, "z")
+        rows = self.csv(f"s3://{self.a}/x/,s3://{self.b}/x/\ns3://{self.a}/z,s3://{self.b}/z\n")
+        report = ("--report", self.folder + "/report.csv")
+        with MeddlingProxy(self.server.endpoint, lambda r: error(403, "AccessDenied") if r.is_copy and r.path[-2:] in ("07", "31") else None) as proxy:
+            result = self.copy("--manifest", rows, *report, endpoint=proxy.endpoint, code=3)
+            self.assertEqual((result["counts"]["copied"], result["counts"]["failed"], result["counts"]["rows_done"]), (49, 2, 1))
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            result = self.copy("--manifest", rows, "--resume", *report, endpoint=proxy.endpoint)
+            self.assertEqual((len(proxy.copies()), len(proxy.lists())), (2, 0))
+            self.assertEqual((result["counts"]["copied"], result["counts"]["rows_done_before"]), (2, 1))
+        self.assertEqual(self.keys(self.b), [*keys, "z"])
+        self.assertEqual(len([line for line in self.report() if line["action"] == "copied"]), 51, "the report goes on, too")
+
+    # Without this Batch's SIGTERM loses what was done, or is called a success.
+    def test_stopped_runs_end_soon_and_go_on(self):
+        keys = [f"x/{i:04}" for i in range(1500)]
+        self.fill(self.a, keys)
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            reached = threading.Event()
+            proxy.meddle = lambda r: reached.set() if len(proxy.copies()) >= 200 else None
+            process = subprocess.Popen(self.command(f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--max-requests-per-second", "300"),
+                                       env=self.environment(proxy.endpoint), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertTrue(reached.wait(60))
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=20)
+            self.assertEqual(process.returncode, 1, errors)
+            result = json.loads(output.splitlines()[-1])
+            self.assertIn("interrupted", result["error"])
+            self.assertLess(result["counts"]["copied"], 1500)
+            self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--resume", endpoint=proxy.endpoint)
+            self.assertLess(len(proxy.copies()), 1500 + 65)
+        self.assertEqual(self.keys(self.b), keys)
+
+    # Without this array jobs copy things twice, or none of them copies some.
+    def test_shards_share_rows_and_keys(self):
+        keys = [f"x/{i:03}" for i in range(200)]
+        self.fill(self.a, keys)
+        self.put(self.b, "x/extra-1")
+        self.put(self.b, "x/extra-2")
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            counts = [self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--delete", endpoint=proxy.endpoint,
+                                AWS_BATCH_JOB_ARRAY_INDEX=str(i), AWS_BATCH_JOB_ARRAY_SIZE="3")["counts"] for i in range(3)]
+            self.assertEqual(sorted(r.path for r in proxy.copies()), [f"/{self.b}/{key}" for key in keys])
+        self.assertEqual(sum(c["copied"] for c in counts), 200)
+        self.assertGreater(min(c["copied"] for c in counts), 30)
+        self.assertEqual(self.keys(self.b), keys)
+        rows = self.csv("".join(f"s3://{self.a}/{key},s3://{self.b}/rows/{key}\n" for key in keys))
+        counts = [self.copy("--manifest", rows, "--shard", f"{i}/4")["counts"] for i in range(4)]
+        self.assertEqual([c["copied"] for c in counts], [50] * 4)
+        self.assertEqual(len(self.keys(self.b, "rows/")), 200)
+
+    # Without this a download is written outside its folder, or a second run downloads everything again.
+    def test_folders(self):
+        source = self.folder + "/source"
+        for name in ("a.txt", "a/b.json", "a-b", "deep/er/still/x", "ключ ß", "empty"):
+            os.makedirs(os.path.dirname(f"{source}/{name}"), exist_ok=True)
+            with open(f"{source}/{name}", "w", encoding="utf-8") as file:
+                file.write("" if name == "empty" else name)
+            os.utime(f"{source}/{name}", (1_700_000_000, 1_700_000_000.25))
+        with open(source + "/large", "wb") as file:
+            file.write(os.urandom(20 << 20))
+        os.utime(source + "/large", (1_700_000_000, 1_700_000_001))
+        os.symlink("/nowhere", source + "/dangling")
+        result = self.copy(source, f"s3://{self.a}/x/", code=3)
+        self.assertEqual((result["counts"]["copied"], result["failed"][0]["code"]), (7, "NotFound"))
+        os.unlink(source + "/dangling")
+        self.assertEqual(self.copy(source, f"s3://{self.a}/x/")["counts"]["copied"], 0)
+        self.assertEqual(self.s3.head_object(Bucket=self.a, Key="x/a/b.json")["ContentType"], "application/json")
+        target = self.folder + "/target/new"
+        self.assertEqual(self.copy(f"s3://{self.a}/x/", target, "--verify")["counts"]["copied"], 7)
+        subprocess.run(["diff", "-r", source, target], check=True)
+        self.assertEqual(self.copy(f"s3://{self.a}/x/", target)["counts"]["skipped"], 7)
+        with open(target + "/extra", "w", encoding="utf-8") as file:
+            file.write("x")
+        with open(target + "/a.txt", "w", encoding="utf-8") as file:
+            file.write("A.TXT")  # newer than what it came from, of its size
+        result = self.copy(f"s3://{self.a}/x/", target, "--delete")
+        self.assertEqual((result["counts"]["copied"], result["counts"]["deleted"]), (1, 1))
+        subprocess.run(["diff", "-r", source, target], check=True)
+        self.assertEqual(self.copy(target, self.folder + "/third")["counts"]["copied"], 7)
+        subprocess.run(["diff", "-r", source, self.folder + "/third"], check=True)
+        self.copy(source + "/a.txt", f"s3://{self.b}/one")
+        self.copy(f"s3://{self.b}/one", self.folder + "/")
+        self.copy(f"s3://{self.b}/one", self.folder + "/two")
+        for name in ("one", "two"):
+            with open(f"{self.folder}/{name}", encoding="utf-8") as file:
+                self.assertEqual(file.read(), "a.txt")
+
+    def test_keys_that_are_no_files(self):
+        for key in ("../escape", "a//b", "./c", "d/../../e", "/f", "folder", "folder/below", "t/", "long/" + "n" * 300, "fine"):
+            self.put(self.a, "x/" + key, b"1")
+        target = self.folder + "/deep/target"
+        os.makedirs(target)
+        os.symlink(self.folder, target + "/link")
+        self.put(self.a, "x/link/outside", b"1")
+        result = self.copy(f"s3://{self.a}/x/", target, "--delete", code=3)
+        codes = {f["item"].split("/x/", 1)[1]: f["code"] for f in result["failed"] if "/x/" in f["item"] and " to " not in f["item"]}
+        self.assertEqual(len(codes), 9, codes)
+        self.assertEqual({k: codes[k] for k in ("../escape", "a//b", "d/../../e", "t/")}, dict.fromkeys(("../escape", "a//b", "d/../../e", "t/"), "UnsafeKey"))
+        self.assertEqual(codes["link/outside"], "KeyCollision")
+        self.assertEqual(len({"folder", "folder/below"} & set(codes)), 1, "one of both; which one is chance")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["deep"] + (["state"] if os.path.exists(self.folder + "/state") else []))
+        self.assertTrue(os.path.exists(target + "/fine"))
+
+    # Without this objects cannot move between two services or accounts.
+    def test_between_two_services(self):
+        with MillraceServer() as other:
+            there = other.boto3("s3")
+            there.create_bucket(Bucket="there")
+            for key, size in (("small", 5), ("large", 20 << 20)):
+                self.put(self.a, "x/" + key, os.urandom(size), Metadata={"m": "1"}, Tagging="t=1", ContentType="a/b", StorageClass="STANDARD_IA")
+            config = self.csv(f"[here]\naws_access_key_id={self.server.environment['AWS_ACCESS_KEY_ID']}\naws_secret_access_key="
+                              f"{self.server.environment['AWS_SECRET_ACCESS_KEY']}\n[there]\naws_access_key_id={other.environment['AWS_ACCESS_KEY_ID']}\n"
+                              f"aws_secret_access_key={other.environment['AWS_SECRET_ACCESS_KEY']}\n", "credentials")
+            where = (f"s3://{self.a}/x/", "s3://there/y/", "--source-profile", "here", "--destination-profile", "there", "--source-endpoint",
+                     self.server.endpoint, "--destination-endpoint", other.endpoint)
+            result = self.copy(*where, "--verify", AWS_SHARED_CREDENTIALS_FILE=config)
+            self.assertEqual(result["counts"]["copied"], 2)
+            for key in ("small", "large"):
+                head = there.head_object(Bucket="there", Key="y/" + key)
+                self.assertEqual((head["Metadata"], head["ContentType"], head["StorageClass"]), ({"m": "1"}, "a/b", "STANDARD_IA"))
+                self.assertEqual(there.get_object_tagging(Bucket="there", Key="y/" + key)["TagSet"], [{"Key": "t", "Value": "1"}])
+                self.assertEqual(there.get_object(Bucket="there", Key="y/" + key)["Body"].read(), self.body(self.a, "x/" + key))
+            self.assertEqual(self.copy(*where, AWS_SHARED_CREDENTIALS_FILE=config)["counts"]["skipped"], 2)
+
+    # Without this nobody can act on what happened.
+    def test_reports_in_a_bucket_and_plans(self):
+        self.put(self.a, "x/1", b"111")
+        self.put(self.b, "y/extra")
+        where = (f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--delete")
+        self.copy(*where, "--plan", self.folder + "/plan.jsonl")
+        with open(self.folder + "/plan.jsonl", encoding="utf-8") as file:
+            plan = [json.loads(line) for line in file]
+        self.assertEqual([(p["action"], p["destination"]) for p in plan][:2], [("copy", f"s3://{self.b}/y/1"), ("delete", f"s3://{self.b}/y/extra")])
+        self.assertEqual(self.keys(self.b), ["y/extra"])
+        self.s3.put_bucket_versioning(Bucket=self.b, VersioningConfiguration={"Status": "Enabled"})
+        self.copy(*where, "--report", f"s3://{self.a}/reports/r.jsonl", "--result", self.folder + "/result.json")
+        lines = [json.loads(line) for line in self.body(self.a, "reports/r.jsonl").splitlines()]
+        copied = next(line for line in lines if line["action"] == "copied")
+        self.assertEqual((copied["bytes"], copied["reason"]), (3, "new"))
+        self.assertEqual(copied["version"], self.s3.head_object(Bucket=self.b, Key="y/1")["VersionId"])
+        self.assertEqual([line["action"] for line in lines], ["copied", "deleted", "row-done"])
+        with open(self.folder + "/result.json", encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["counts"]["deleted"], 1)
+
+    def fill(self, bucket, keys):
+        """Many objects, faster than one after the other: uploaded by the program itself."""
+        folder = tempfile.mkdtemp(dir=self.folder)
+        for key in keys:
+            os.makedirs(os.path.dirname(f"{folder}/{key}"), exist_ok=True)
+            with open(f"{folder}/{key}", "w", encoding="utf-8") as file:
+                file.write(key)
+        self.copy(folder, f"s3://{bucket}/")
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    unittest.main()
