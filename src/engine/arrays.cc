@@ -52,7 +52,11 @@ std::unique_ptr<Job> Engine::unmade_child(const Job& parent, int32_t index) cons
   auto child = child_of(parent, index);
   if (is_finished(parent.status) || index >= parent.array->limit) {
     child->status = JobStatus::kFailed;
-    child->status_reason = parent.stop_reason.empty() ? parent.status_reason : parent.stop_reason;
+    // Of a SEQUENTIAL array that nobody stopped: the child before it failed.
+    bool behind = parent.status_reason.empty() || parent.status_reason == reasons::kChildFailed;
+    child->status_reason = !parent.stop_reason.empty() ? parent.stop_reason
+                           : behind                    ? reasons::kDependencyFailed
+                                                       : parent.status_reason;
     child->stopped_at = parent.stopped_at;
     child->cancelled = parent.cancelled;
     child->terminated = parent.terminated;

@@ -1,6 +1,7 @@
 // Array jobs and their children.
 #include <gtest/gtest.h>
 
+#include "engine/reasons.h"
 #include "tests/engine/harness.h"
 
 namespace millrace::engine {
@@ -88,6 +89,8 @@ TEST_F(Arrays, SequentialChildrenRunOneByOneUntilOneFails) {
   EXPECT_EQ(h.status(parent), "FAILED");
   EXPECT_EQ(counted(parent, "SUCCEEDED"), 1);
   EXPECT_EQ(counted(parent, "FAILED"), 3);
+  EXPECT_EQ(h.engine.unmade_child(*h.engine.find_job(*h.engine.job_seq(parent)), 3)->status_reason,
+            reasons::kDependencyFailed);
 }
 
 TEST_F(Arrays, ChildForChildDependencies) {
