@@ -30,6 +30,7 @@
 #include "services/gateway.h"
 #include "services/identities.h"
 #include "services/logs.h"
+#include "services/object_feed.h"
 #include "services/s3.h"
 #include "services/scheduler.h"
 
@@ -56,7 +57,7 @@ constexpr base::TimeMs kJobKeysLiveMs = base::TimeMs{36} * 3600 * 1000;
 struct Arguments {
   int64_t retain_days = 7;
   std::string data, listen = "127.0.0.1:4600", auth = "sigv4", region = "us-east-1", account = "123456789012";
-  std::string runtime, log_level = "info";
+  std::string runtime, log_level = "info", trail = "all";
   double vcpus = 0;
   int64_t memory_mib = 0;
 };
@@ -161,6 +162,7 @@ void serve(const Arguments& arguments) {
   services::LogsService logs(log_store, clock, arguments.account, arguments.region);
   services::EventOutlet outlet(driver, log_store, objects, clock);
   events::Hub hub({arguments.region, arguments.account}, folder.events_db(), clock, outlet);
+  services::ObjectFeed feed(objects, hub, services::TrailSelector(arguments.trail));
   services::EventsService events(hub);
   services::SchedulerService scheduler(hub);
   services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, clock, batch, s3,
@@ -184,6 +186,7 @@ void serve(const Arguments& arguments) {
   driver.start(dispatch);
   dispatch.begin(believed);
   hub.start();
+  feed.start();
   write_endpoint(folder, url);
   if (std::string note = runner->limits_note(); !note.empty()) spdlog::info("{}", note);
   std::printf("listening on %s\n", url.c_str());
@@ -193,6 +196,7 @@ void serve(const Arguments& arguments) {
   wait_for_stop(signals);
   spdlog::info("stopping; running jobs go on");
   server.stop(kStopGrace);
+  feed.stop();
   hub.stop();
   driver.stop();
   runner.reset();
@@ -235,6 +239,11 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   command->add_option("--retain", arguments->retain_days, "days that finished jobs are kept")
       ->check(CLI::Range(1, 3650))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--trail", arguments->trail,
+          "buckets whose changes also come as CloudTrail's events: all, none, or names with * and commas")
       ->capture_default_str();
   command->add_option("--log-level", arguments->log_level, "debug, info, warning, error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))

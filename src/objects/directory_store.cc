@@ -63,6 +63,13 @@ void DirectoryStore::set_observer(std::function<void(const ObjectEvent&)> observ
   observer_ = std::move(observer);
 }
 
+void DirectoryStore::keep_events() { commits_->keep_events(); }
+void DirectoryStore::forget_events(int64_t sequence) { commits_->forget_events(sequence); }
+std::vector<ObjectEvent> DirectoryStore::kept_events(int64_t after, size_t limit) {
+  Reading index(*this);
+  return index->events(after, limit);
+}
+
 void DirectoryStore::recover() {
   // What the index gave up but a crash left on the disk.
   for (ContentId content : writer_->garbage()) {
@@ -151,7 +158,7 @@ std::string DirectoryStore::replace(Commit& commit, const PutSpec& spec, ObjectR
   std::string version_id = bucket.versioning == Versioning::kNever ? "" : record.version_id();
   commit.emit({ObjectEvent::Kind::kCreated, reason, spec.bucket, spec.key, record.size, record.etag,
                record.modified, record.sequence, spec.requester.principal, spec.requester.source_address,
-               spec.requester.request_id, version_id});
+               spec.requester.request_id, version_id, false, spec.requester.details});
   return version_id;
 }
 

@@ -39,6 +39,7 @@ struct WriteConditions {
 // Who asked; passed on to events.
 struct Requester {
   std::string principal, source_address, request_id;
+  std::string details = {};  // whatever else the reader of events wants to know
 };
 
 // What the sender said about the bytes, to be verified before anything is stored.
@@ -190,6 +191,14 @@ class DirectoryStore {
   // Called in commit order, once the change is durable and visible, before its answer; must be quick and not
   // throw. Set before the first change.
   void set_observer(std::function<void(const ObjectEvent&)> observer);
+
+  // From now on every change leaves its event in the index, in the same commit, until it is forgotten. Set
+  // before the first change.
+  void keep_events();
+  // Events that are kept, after number `after`, in order; at most `limit`.
+  std::vector<ObjectEvent> kept_events(int64_t after, size_t limit);
+  // Those up to `sequence` are not needed any more. They go with the next commit.
+  void forget_events(int64_t sequence);
 
   // Names as S3's rules: throws InvalidBucketName. False when it exists already.
   bool create_bucket(const std::string& name, const std::string& region);

@@ -69,7 +69,7 @@ RemoveResult DirectoryStore::erase(Commit& commit, const std::string& bucket_nam
   if (existing) commit.index.erase_object(bucket.id, target.key);
   commit.emit({ObjectEvent::Kind::kDeleted, "DeleteObject", bucket_name, target.key, 0, "", marker.modified,
                marker.sequence, requester.principal, requester.source_address, requester.request_id,
-               result.version_id, result.delete_marker});
+               result.version_id, result.delete_marker, requester.details});
   return result;
 }
 
@@ -100,7 +100,7 @@ RemoveResult DirectoryStore::erase_version(Commit& commit, const BucketRecord& b
   }
   commit.emit({ObjectEvent::Kind::kDeleted, "DeleteObject", bucket.name, target.key, 0, "", now(),
                commit.next_sequence(), requester.principal, requester.source_address, requester.request_id,
-               result.version_id, false});
+               result.version_id, false, requester.details});
   return result;
 }
 

@@ -22,6 +22,7 @@ struct ObjectEvent {
   std::string requester, source_address, request_id;
   std::string version_id;      // empty in a bucket that never kept versions
   bool delete_marker = false;  // kDeleted: the object was hidden behind this marker, not deleted
+  std::string details;         // Requester::details
 };
 
 }  // namespace millrace::objects

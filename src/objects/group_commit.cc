@@ -101,9 +101,14 @@ void GroupCommit::commit_group(std::vector<Change>& group) {
                              commit.events_.end());
       }
     }
+    const int64_t forgotten = forgotten_;
+    if (keep_events_)
+      for (const ObjectEvent& event : commit.events_) index_.insert_event(event);
+    if (forgotten > erased_) index_.erase_events(forgotten);
     if (!commit.adopted_.empty()) files_.sync_names();
     index_.commit();
     committed = true;
+    erased_ = forgotten;
     unlinked_.clear();
   } catch (...) {
     std::exception_ptr error = std::current_exception();

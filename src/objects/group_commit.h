@@ -51,6 +51,10 @@ class GroupCommit {
   // Finishes what was submitted.
   ~GroupCommit();
 
+  // Events go into the index with what they tell of, until they are forgotten.
+  void keep_events() { keep_events_ = true; }
+  void forget_events(int64_t sequence) { forgotten_ = sequence; }
+
   // `apply` runs in the thread of the commits; what it wrote is undone when it throws. `done` is called there
   // once the change is durable, or with the reason why it is not. It must be quick and not throw.
   void submit(Apply apply, Done done);
@@ -70,7 +74,10 @@ class GroupCommit {
   ContentFiles& files_;
   int64_t sequence_;
   std::function<void(const ObjectEvent&)> observer_;
-  std::vector<ContentId> unlinked_;  // removed, but still in the index's list of garbage
+  std::atomic<bool> keep_events_{false};
+  std::atomic<int64_t> forgotten_{0};  // events up to here are not needed
+  int64_t erased_ = 0;                 // and are gone up to here
+  std::vector<ContentId> unlinked_;    // removed, but still in the index's list of garbage
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Change> queue_;

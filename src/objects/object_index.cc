@@ -7,7 +7,7 @@
 namespace millrace::objects {
 namespace {
 
-constexpr int64_t kSchemaVersion = 2;
+constexpr int64_t kSchemaVersion = 3;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -31,6 +31,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS uploads_by_key ON uploads(bucket, key, upload_
 CREATE TABLE IF NOT EXISTS parts(upload INTEGER NOT NULL, number INTEGER NOT NULL, content INTEGER NOT NULL,
   size INTEGER NOT NULL, etag TEXT NOT NULL, modified INTEGER NOT NULL, checksum TEXT,
   PRIMARY KEY(upload, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events(sequence INTEGER PRIMARY KEY, kind INTEGER NOT NULL, reason TEXT NOT NULL,
+  bucket TEXT NOT NULL, key BLOB NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, time INTEGER NOT NULL,
+  requester TEXT NOT NULL, source TEXT NOT NULL, request TEXT NOT NULL, version TEXT NOT NULL, marker INTEGER NOT NULL,
+  details TEXT NOT NULL);
 )";
 
 // Format 1 knew no versions and no settings of buckets.
@@ -239,6 +243,55 @@ void ObjectIndex::all_contents(const std::function<void(ContentId)>& visit) {
       " UNION ALL SELECT content FROM versions WHERE content>0");
   Running running(s);
   while (s.step()) visit(s.int64(0));
+}
+
+void ObjectIndex::insert_event(const ObjectEvent& event) {
+  statement("INSERT INTO events VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)")
+      .bind(1, event.sequence)
+      .bind(2, static_cast<int64_t>(event.kind))
+      .bind(3, event.reason)
+      .bind(4, event.bucket)
+      .bind_blob(5, event.key)
+      .bind(6, static_cast<int64_t>(event.size))
+      .bind(7, event.etag)
+      .bind(8, event.time)
+      .bind(9, event.requester)
+      .bind(10, event.source_address)
+      .bind(11, event.request_id)
+      .bind(12, event.version_id)
+      .bind(13, int64_t{event.delete_marker})
+      .bind(14, event.details)
+      .run();
+}
+
+std::vector<ObjectEvent> ObjectIndex::events(int64_t after, size_t limit) {
+  sql::Statement& s = statement("SELECT * FROM events WHERE sequence>$1 ORDER BY sequence LIMIT $2");
+  Running running(s);
+  s.bind(1, after).bind(2, static_cast<int64_t>(limit));
+  std::vector<ObjectEvent> found;
+  while (s.step()) {
+    ObjectEvent event;
+    event.sequence = s.int64(0);
+    event.kind = static_cast<ObjectEvent::Kind>(s.int64(1));
+    event.reason = s.text(2);
+    event.bucket = s.text(3);
+    event.key = s.text(4);
+    event.size = static_cast<uint64_t>(s.int64(5));
+    event.etag = s.text(6);
+    event.time = s.int64(7);
+    event.requester = s.text(8);
+    event.source_address = s.text(9);
+    event.request_id = s.text(10);
+    event.version_id = s.text(11);
+    event.delete_marker = s.int64(12) != 0;
+    event.details = s.text(13);
+    found.push_back(std::move(event));
+  }
+  return found;
+}
+
+void ObjectIndex::erase_events(int64_t until) {
+  statement("DELETE FROM events WHERE sequence<=$1").bind(1, until).run();
 }
 
 void ObjectIndex::insert_upload(const UploadRecord& upload) {

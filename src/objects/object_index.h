@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "objects/events.h"
 #include "objects/records.h"
 #include "sql/connection.h"
 
@@ -77,6 +78,11 @@ class ObjectIndex {
   std::vector<ContentId> garbage();
   // Calls `visit` for the content file of every object, version and part.
   void all_contents(const std::function<void(ContentId)>& visit);
+
+  // What happened, for who reads it after the commit.
+  void insert_event(const ObjectEvent& event);
+  std::vector<ObjectEvent> events(int64_t after, size_t limit);
+  void erase_events(int64_t until);  // inclusive
 
   void insert_upload(const UploadRecord& upload);  // `id` is given by the index
   std::optional<UploadRecord> upload(std::string_view upload_id);

@@ -15,6 +15,9 @@
 
 namespace millrace::services {
 
+// Who asks, with what CloudTrail tells of a request.
+objects::Requester requester_of(const http::RequestHead& head, const SigningContext& context);
+
 struct S3Service::Call {
   const aws::Operation& operation;
   const http::RequestHead& head;
@@ -34,7 +37,7 @@ struct S3Service::Call {
     if (id && id->empty()) throw s3_error("InvalidArgument", "Version id cannot be the empty string");
     return std::string(id.value_or(""));
   }
-  objects::Requester requester() const { return {context.principal, head.peer, context.request_id}; }
+  objects::Requester requester() const { return requester_of(head, context); }
   // A count such as max-keys: at most and by default `most`. Throws InvalidArgument when it is negative.
   size_t count(std::string_view name, int64_t most) const {
     int64_t value = base::find_int(input, name).value_or(most);

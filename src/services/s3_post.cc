@@ -104,7 +104,7 @@ class S3Service::PostUpload final : public http::BodySink {
                                    stored_headers(as_put),
                                    std::move(integrity),
                                    {},
-                                   {context_.principal, head_.peer, context_.request_id},
+                                   requester_of(head_, context_),
                                    "POST Object"});
   }
 

@@ -29,12 +29,8 @@ class S3Service::Upload final : public http::BodySink {
     if (operation.name == "PutObject") {
       // What S3 computes for those who do not say.
       if (!integrity_.algorithm) integrity_.algorithm = objects::ChecksumAlgorithm::kCrc64nvme;
-      writer_ = service.store_.put({text("Bucket"),
-                                    text("Key"),
-                                    stored_headers(head),
-                                    integrity_,
-                                    write_conditions(head),
-                                    {context_.principal, head.peer, context_.request_id}});
+      writer_ = service.store_.put({text("Bucket"), text("Key"), stored_headers(head), integrity_,
+                                    write_conditions(head), requester_of(head, context_)});
     } else {
       writer_ = service.store_.put_part({text("Bucket"), text("Key"), text("UploadId"),
                                          static_cast<int>(base::find_int(input, "PartNumber").value_or(0)),

@@ -124,7 +124,109 @@ class Events(unittest.TestCase):
         self.assertEqual([event["message"] for event in found], ['{"hello":"world"}'])
 
 
+class Uploads(unittest.TestCase):
+    """The set-ups of the systems that Millrace replaces, as they are."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(MillraceServer())
+        cls.batch = cls.server.boto3("batch")
+        cls.events = cls.server.boto3("events")
+        cls.queue = make_queue(cls.batch)
+        for bucket in ("batch-sync", "s3-eventbridge-batch"):
+            cls.server.boto3("s3").create_bucket(Bucket=bucket)
+
+    def upload(self, size, url):
+        path = os.path.join(self.server.folder, "upload")
+        with open(path, "wb") as file:
+            file.write(b"x" * size)
+        self.server.aws("s3", "cp", path, url)
+
+    def jobs(self, name):
+        return [job for job in all_jobs(self.batch, self.queue) if job["jobName"] == name]
+
+    def test_a_list_of_prefixes_starts_one_sync_job_whatever_its_size(self):
+        make_definition(self.batch, ["sh", "-c", "echo $0 $1", "Ref::s3_bucket", "Ref::s3_key"], "sync",
+                        parameters={"s3_bucket": "-", "s3_key": "-"})
+        self.server.aws("events", "put-rule", "--name", "s3-batch-sync", "--event-pattern", json.dumps({
+            "source": ["aws.s3"], "detail-type": ["AWS API Call via CloudTrail"],
+            "detail": {"eventSource": ["s3.amazonaws.com"], "eventName": ["PutObject", "CompleteMultipartUpload"],
+                       "requestParameters": {"bucketName": ["batch-sync"],
+                                             "key": [{"prefix": "input/s3_batch_sync_input-"}]}}}))
+        self.server.aws("events", "put-targets", "--rule", "s3-batch-sync", "--targets", json.dumps([{
+            "Id": "queue", "Arn": self.queue, "RoleArn": "arn:aws:iam::123456789012:role/events",
+            "BatchParameters": {"JobDefinition": "sync", "JobName": "s3-batch-sync-eventbridge-invoked-job",
+                                "RetryStrategy": {"Attempts": 2}},
+            "InputTransformer": {
+                "InputPathsMap": {"S3BucketValue": "$.detail.requestParameters.bucketName",
+                                  "S3KeyValue": "$.detail.requestParameters.key"},
+                "InputTemplate": '{"Parameters" : {"s3_bucket": <S3BucketValue>, "s3_key": <S3KeyValue>}}'}}]))
+        keys = ["input/s3_batch_sync_input-x.csv", "input/s3_batch_sync_input-large.csv"]
+        self.upload(100, "s3://batch-sync/" + keys[0])
+        self.upload(100, "s3://batch-sync/output/s3_batch_sync_input-x.csv")
+        self.upload(20 << 20, "s3://batch-sync/" + keys[1])
+        name = "s3-batch-sync-eventbridge-invoked-job"
+        wait_until(lambda: len(self.jobs(name)) >= 2, "both uploads have their job")
+        found = []
+        for summary in self.jobs(name):
+            job = wait_for_job(self.batch, summary["jobId"])
+            self.assertEqual((job["status"], job["retryStrategy"]["attempts"]), ("SUCCEEDED", 2), job)
+            self.assertEqual(job["parameters"]["s3_bucket"], "batch-sync")
+            found.append(job["parameters"]["s3_key"])
+        self.assertEqual(sorted(found), sorted(keys))
+
+    def test_one_object_starts_the_load_and_nothing_else_does(self):
+        make_definition(self.batch, ["true"], "load")
+        self.events.put_rule(Name="S3-Source-Batch-Target", EventPattern=json.dumps({
+            "source": ["aws.s3"], "detail-type": ["AWS API Call via CloudTrail"],
+            "detail": {"eventSource": ["s3.amazonaws.com"], "eventName": ["PutObject"],
+                       "requestParameters": {"bucketName": ["s3-eventbridge-batch"], "key": ["sample-data.txt"]}}}))
+        self.events.put_targets(Rule="S3-Source-Batch-Target", Targets=[{
+            "Id": "queue", "Arn": self.queue, "RoleArn": "arn:aws:iam::123456789012:role/events",
+            "BatchParameters": {"JobDefinition": "load", "JobName": "BatchDBJobExecutedByCloudWatchRule",
+                                "RetryStrategy": {"Attempts": 1}}}])
+        self.upload(100, "s3://s3-eventbridge-batch/other.txt")
+        self.upload(100, "s3://s3-eventbridge-batch/sample-data.txt")
+        self.server.aws("s3", "rm", "s3://s3-eventbridge-batch/other.txt")
+        # The native form of the same uploads, told apart by its size.
+        self.events.put_rule(Name="native", EventPattern=json.dumps({
+            "source": ["aws.s3"], "detail-type": ["Object Created"],
+            "detail": {"bucket": {"name": ["s3-eventbridge-batch"]}, "object": {"key": ["last.txt"], "size": [7]}}}))
+        self.events.put_targets(Rule="native", Targets=[{
+            "Id": "queue", "Arn": self.queue, "BatchParameters": {"JobDefinition": "load", "JobName": "native"}}])
+        self.upload(7, "s3://s3-eventbridge-batch/last.txt")
+        wait_until(lambda: self.jobs("native"), "the last upload has its job")
+        self.assertEqual(len(self.jobs("BatchDBJobExecutedByCloudWatchRule")), 1)
+        self.assertEqual(len(self.jobs("native")), 1)
+
+
 class Crash(unittest.TestCase):
+    def test_kill_between_an_upload_and_its_job_makes_one_job(self):
+        """The engine is killed right after each upload was answered."""
+        with MillraceServer() as server:
+            queue = make_queue(server.boto3("batch"))
+            make_definition(server.boto3("batch"), ["true"], "nothing")
+            server.boto3("s3").create_bucket(Bucket="uploads")
+            events = server.boto3("events")
+            events.put_rule(Name="r", EventPattern='{"source":["aws.s3"],"detail-type":["Object Created"]}')
+            events.put_targets(Rule="r", Targets=[{
+                "Id": "job", "Arn": queue, "BatchParameters": {"JobDefinition": "nothing", "JobName": "j"},
+                "InputTransformer": {"InputPathsMap": {"k": "$.detail.object.key"},
+                                     "InputTemplate": '{"Parameters": {"k": <k>}}'}}])
+            keys = []
+            for life in range(6):
+                s3 = server.boto3("s3")
+                for i in range(3):
+                    keys.append(f"{life}-{i}")
+                    s3.put_object(Bucket="uploads", Key=keys[-1], Body=b"x")
+                server.kill()
+                server.start()
+            batch = server.boto3("batch")
+            wait_until(lambda: len(all_jobs(batch, queue)) >= len(keys), "every upload has its job")
+            found = [batch.describe_jobs(jobs=[job["jobId"]])["jobs"][0]["parameters"]["k"]
+                     for job in all_jobs(batch, queue)]
+            self.assertEqual(sorted(found), sorted(keys))
+
     def test_kill_between_acceptance_and_delivery_makes_one_job_each(self):
         """The engine is killed again and again while events come in: one job for each that was accepted."""
         with MillraceServer() as server:
