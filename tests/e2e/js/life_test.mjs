@@ -8,22 +8,13 @@ import * as logsClient from "@aws-sdk/client-cloudwatch-logs";
 import * as s3Client from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { until } from "./until.mjs";
 
 // Endpoint, region and keys come from the environment alone, as for a user of `millrace env`.
 const batch = new batchClient.BatchClient({});
 const logs = new logsClient.CloudWatchLogsClient({});
 const s3 = new s3Client.S3Client({ forcePathStyle: true });
 after(() => [batch, logs, s3].forEach((client) => client.destroy()));
-
-async function until(what, condition, seconds = 60) {
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    const value = await condition();
-    if (value) return value;
-    assert.ok(Date.now() < deadline, `not within ${seconds} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 const describe = async (id) =>
   (await batch.send(new batchClient.DescribeJobsCommand({ jobs: [id] }))).jobs[0];

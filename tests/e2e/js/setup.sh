@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what life_test.mjs needs, at locked versions, and prints the Node.js to run it with:
+# Installs what *_test.mjs need, at locked versions, and prints the Node.js to run it with:
 #   node=$(tests/e2e/js/setup.sh) && "$node" --test tests/e2e/js/life_test.mjs
 # The AWS clients want Node.js 20; Debian 12 has 18, whose npm can fetch a newer one.
 set -eu
