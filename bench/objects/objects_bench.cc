@@ -1,7 +1,8 @@
 // Measures the S3 endpoint and its client on this machine; driven by bench/objects/compare, which sets other
 // programs beside it.
-//   objects_bench serve DIR [KEYS]        the endpoint on a free port, KEYS empty objects in the bucket
-//   "many"; ends with its stdin objects_bench put URL SECONDS         4 KiB objects, 32 connections
+//   objects_bench serve DIR [KEYS [twin]] the endpoint on a free port, KEYS empty objects in the bucket "many"
+//                                         (and in "twin"); ends with its stdin
+//   objects_bench put URL SECONDS         4 KiB objects, 32 connections
 //   objects_bench copy URL COUNT          server-side copies of a 4 KiB object, 32 connections
 //   objects_bench upload URL FILE | get URL | list URL
 //   objects_bench fsync DIR SECONDS       4 KiB written and synced, one after the other
@@ -89,10 +90,11 @@ double peak_rss_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-int serve(const std::string& folder, uint64_t keys) {
+// With `twin` the objects are in a second bucket, too.
+int serve(const std::string& folder, uint64_t keys, bool twin) {
   base::SystemClock clock;
   objects::DirectoryStore store(folder, clock);
-  for (const char* bucket : {"many", "bench"}) store.create_bucket(bucket, "us-east-1");
+  for (const char* bucket : {"many", "bench", "twin"}) store.create_bucket(bucket, "us-east-1");
   std::atomic<uint64_t> waiting{0};
   for (uint64_t i = 0; i < keys; ++i) {
     char key[64];
@@ -100,10 +102,13 @@ int serve(const std::string& folder, uint64_t keys) {
                   static_cast<unsigned long long>(i / 10'000), static_cast<unsigned long long>(i));
     // Not too many at once: each keeps its change until the commit.
     while (waiting.load() > 20'000) std::this_thread::yield();
-    ++waiting;
-    store.put({"many", key, {}, {}, {}, {}})->finish([&](objects::PutResult, std::exception_ptr) {
-      --waiting;
-    });
+    for (const char* bucket : {"many", "twin"}) {
+      if (bucket[0] == 't' && !twin) continue;
+      ++waiting;
+      store.put({bucket, key, {}, {}, {}, {}})->finish([&](objects::PutResult, std::exception_ptr) {
+        --waiting;
+      });
+    }
   }
   while (waiting.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   Endpoint endpoint(store);
@@ -218,7 +223,7 @@ int fsync_loop(const std::string& folder, double seconds) {
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   auto is = [&](const char* name, size_t least) { return words.size() > least && words[0] == name; };
-  if (is("serve", 1)) return serve(words[1], words.size() > 2 ? std::stoull(words[2]) : 0);
+  if (is("serve", 1)) return serve(words[1], words.size() > 2 ? std::stoull(words[2]) : 0, words.size() > 3);
   if (is("put", 2)) return put(words[1], std::stod(words[2]));
   if (is("copy", 2)) return copy(words[1], std::stoi(words[2]));
   if (is("upload", 2)) return upload(words[1], words[2]);
