@@ -45,6 +45,10 @@ std::unique_ptr<Job> Engine::child_of(const Job& parent, int32_t index) const {
   child->vcpus_milli = parent.vcpus_milli;
   child->memory_mib = parent.memory_mib;
   child->gpus = parent.gpus;
+  child->share = parent.share;
+  child->priority = parent.priority;
+  child->timeout_s = parent.timeout_s;
+  child->needs = parent.needs;
   return child;
 }
 
@@ -72,7 +76,7 @@ Job& Engine::make_child(Job& parent, int32_t index, TimeMs now) {
   Job& child = *owned;
   child.created_at = now;
   jobs_[child.seq] = std::move(owned);
-  child.queue->jobs[static_cast<size_t>(child.status)][child.seq] = &child;
+  enqueue(child);
   ArrayState& array = *parent.array;
   array.made[static_cast<size_t>(index)] = ArrayState::kLive;
   ++array.counts[static_cast<size_t>(child.status)];
@@ -86,22 +90,36 @@ void Engine::open_array(Job& parent) {
   array.skip_made();
   if (array.next >= array.limit || parent.waits_for) return;
   if (array.sequential && array.next > 0 && array.at(array.next - 1) != ArrayState::kSucceeded) return;
-  parent.queue->arrays[parent.child(array.next)] = &parent;
+  parent.share->waiting[{parent.priority, parent.child(array.next)}] = &parent;
   schedule_needed_ = true;
 }
 
-void Engine::close_array(Job& parent) { parent.queue->arrays.erase(parent.child(parent.array->next)); }
+// Behind its last child the place is another job's.
+void Engine::close_array(Job& parent) {
+  if (stands_in_line(parent))
+    parent.share->waiting.erase({parent.priority, parent.child(parent.array->next)});
+}
+
+bool Engine::stands_in_line(const Job& array) const {
+  auto it = array.share->waiting.find({array.priority, array.child(array.array->next)});
+  return it != array.share->waiting.end() && it->second == &array;
+}
 
 // The job that is next in line; a child that is, is made.
 Job* Engine::head(JobQueue& queue, TimeMs now) {
-  auto& waiting = queue.jobs[static_cast<size_t>(JobStatus::kRunnable)];
-  while (!queue.arrays.empty() && (waiting.empty() || queue.arrays.begin()->first < waiting.begin()->first)) {
-    Job& parent = *queue.arrays.begin()->second;
-    close_array(parent);
-    set_status(make_child(parent, parent.array->next, now), JobStatus::kRunnable);
-    open_array(parent);
-  }
-  return waiting.empty() ? nullptr : waiting.begin()->second;
+  Share* share = queue.line.next(now, mean_length_s());
+  return share ? &come_forward(*share->waiting.begin()->second, now) : nullptr;
+}
+
+// The job that `waiting`, which stands in line, stands for: itself, or the next child of an array job, which
+// is made.
+Job& Engine::come_forward(Job& waiting, TimeMs now) {
+  if (!waiting.array) return waiting;
+  close_array(waiting);
+  Job& child = make_child(waiting, waiting.array->next, now);
+  set_status(child, JobStatus::kRunnable);
+  open_array(waiting);
+  return child;
 }
 
 // What was not made will not be: it has failed.

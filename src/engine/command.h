@@ -34,6 +34,12 @@ enum class ApiOperation {
   kTerminateJob,
   kCancelJobs,
   kTerminateJobs,
+  kCreateSchedulingPolicy,
+  kUpdateSchedulingPolicy,
+  kDeleteSchedulingPolicy,
+  kCreateConsumableResource,
+  kUpdateConsumableResource,
+  kDeleteConsumableResource,
   kTagResource,
   kUntagResource,
 };

@@ -23,17 +23,14 @@ void Engine::learn_length(TimeMs length) {
   mean_length_ms_ += (static_cast<double>(length) - mean_length_ms_) * kNewestCounts;
 }
 
-// The first waiting job that could follow in the room of `front`.
-Job* Engine::follower_for(const Job& front, TimeMs now) {
-  if (!front.placed || !front.placed->enabled()) return nullptr;
-  for (JobQueue* queue : queues_by_priority_) {
-    Job* next = head(*queue, now);
-    if (!next || !fits(*next, front)) continue;
-    if (std::find(queue->environments.begin(), queue->environments.end(), front.placed) !=
-        queue->environments.end())
-      return next;
-  }
-  return nullptr;
+// The job that could follow in the room of `front`: nobody passes one that waits for room.
+Job* Engine::follower_for(const Job& front) {
+  if (!front.placed || !front.placed->enabled() || claims_.empty()) return nullptr;
+  const Job& next = *claims_.front().job;
+  const auto& environments = next.queue->environments;
+  bool may = !next.needs && fits(next, front) &&
+             std::find(environments.begin(), environments.end(), front.placed) != environments.end();
+  return may ? jobs_.at(next.seq).get() : nullptr;
 }
 
 // The shorter attempts are, the more of them hide the time of a commit.
@@ -50,11 +47,11 @@ bool Engine::put_on_deck(TimeMs now) {
        place != open_places_.end() && place->first < depth && looked_at < kPlacesLookedAt;
        ++place, ++looked_at) {
     const Job& front = *attempts_.at(place->second);
-    Job* next = front.terminated || front.timed_out ? nullptr : follower_for(front, now);
+    Job* next = front.terminated || front.timed_out ? nullptr : follower_for(front);
     if (!next) continue;
     open_places_.erase(place);
     next->placed = front.placed;
-    start(*next, &front);
+    start(*next, &front, now);
     next->current->deck_until = now + kDeckMs * next->current->depth;
     deadlines_.emplace(next->current->deck_until, next->current->token);
     followers_[front.current->token] = next;
@@ -100,7 +97,7 @@ void Engine::vacate(Job& job) {
     if (!follower) return;
     // Not marked as changed: a restarted engine sees that the one in front is gone.
     leave_deck(*follower);
-    take_room(*follower, follower->placed);
+    take_room(*follower);
     return count_lane(*follower, 0);
   }
   leave_deck(job);

@@ -209,7 +209,7 @@ void Driver::purge() {
   TimeMs now = clock_.now_ms();
   bool more = false;
   try {
-    if (!disk_full_) more = store_.purge(now - config_.retain_ms, kPurgeRows);
+    if (!disk_full_) more = store_.purge(now - config_.retain_ms, kPurgeRows, *engine_);
   } catch (const base::Error& error) {
     spdlog::warn("finished jobs that are old enough to go stay for now: {}", error.what());
   }

@@ -38,8 +38,10 @@ Outcome Engine::apply(const Command& command, TimeMs now) {
   } catch (const std::exception& error) {
     outcome.reply = Refusal{500, "ServerException", std::string("Internal error: ") + error.what()};
   }
-  tell_dependents(now);
-  if (schedule_needed_) schedule(now);
+  do {
+    tell_dependents(now);
+    if (schedule_needed_) schedule(now);
+  } while (!ended_.empty());
   outcome.effects = std::move(effects_);
   effects_.clear();
   return outcome;
@@ -74,6 +76,18 @@ json::object Engine::apply_api(const ApiCommand& command, TimeMs now) {
       return stop_jobs(input, false, now);
     case ApiOperation::kTerminateJobs:
       return stop_jobs(input, true, now);
+    case ApiOperation::kCreateSchedulingPolicy:
+      return create_scheduling_policy(input);
+    case ApiOperation::kUpdateSchedulingPolicy:
+      return update_scheduling_policy(input);
+    case ApiOperation::kDeleteSchedulingPolicy:
+      return delete_scheduling_policy(input);
+    case ApiOperation::kCreateConsumableResource:
+      return create_consumable_resource(input, now);
+    case ApiOperation::kUpdateConsumableResource:
+      return update_consumable_resource(input, now);
+    case ApiOperation::kDeleteConsumableResource:
+      return delete_consumable_resource(input);
     case ApiOperation::kTagResource:
       return change_tags(input, false);
     case ApiOperation::kUntagResource:
@@ -117,7 +131,11 @@ void Engine::recall(std::unique_ptr<Job> job) {
   jobs_[seq] = std::move(job);
 }
 
-TimeMs Engine::next_deadline() const { return deadlines_.empty() ? 0 : deadlines_.begin()->first; }
+TimeMs Engine::next_deadline() const {
+  if (deadlines_.empty()) return blocked_until_;
+  TimeMs first = deadlines_.begin()->first;
+  return blocked_until_ == 0 ? first : std::min(first, blocked_until_);
+}
 
 void Engine::mark(Job& job) {
   if (job.changed) return;
@@ -141,6 +159,23 @@ void Engine::restore(std::unique_ptr<ComputeEnvironment> environment) {
   environments_[name] = std::move(environment);
 }
 
+void Engine::restore(std::unique_ptr<SchedulingPolicy> policy) {
+  last_number_ = std::max(last_number_, policy->number);
+  std::string name = policy->name;
+  policies_[name] = std::move(policy);
+}
+
+void Engine::restore(std::unique_ptr<ConsumableResource> resource) {
+  last_number_ = std::max(last_number_, resource->number);
+  std::string name = resource->name;
+  consumables_[name] = std::move(resource);
+}
+
+void Engine::restore(const Changes::Usage& usage) {
+  Line& line = queues_.at(usage.queue)->line;
+  if (line.policy()) line.restore_usage(line.share(usage.share), usage.vcpu_seconds, usage.at);
+}
+
 void Engine::restore(std::unique_ptr<JobQueue> queue) {
   last_number_ = std::max(last_number_, queue->number);
   if (!queue->deleted) queues_by_name_[queue->name] = queue.get();
@@ -153,16 +188,18 @@ void Engine::restore(std::unique_ptr<Job> restored) {
   Job& job = *restored;
   jobs_[job.seq] = std::move(restored);
   job.stored = true;
-  job.queue->jobs[static_cast<size_t>(job.status)][job.seq] = &job;
   if (job.parent != 0) {
     ArrayState& array = *jobs_.at(job.parent)->array;
     array.made[static_cast<size_t>(job.index())] = ArrayState::kLive;
     ++array.counts[static_cast<size_t>(job.status)];
+    job.needs = jobs_.at(job.parent)->needs;
   }
+  enqueue(job);
   if (job.current) {
     attempts_[job.current->token] = &job;
+    if (job.current->started_at > 0) count_attempt(job, job.current->started_at);
     job.placed = environment_of(*job.current);
-    if (job.current->after == 0) take_room(job, job.placed);
+    if (job.current->after == 0) take_room(job);
     job.current->timeout_ms = effective_job(job).timeout_s.value_or(0) * 1000;
     if (job.current->started_at > 0) watch_time(job);
   }
@@ -190,7 +227,7 @@ void Engine::restore_counters(JobSeq last_job, uint64_t last_token) {
       followers_[after] = job;
     } else if (after != 0) {
       after = 0;
-      take_room(*job, job->placed);
+      take_room(*job);
     }
   }
   for (const auto& [token, job] : attempts_)
@@ -253,6 +290,17 @@ const JobDefinition* Engine::find_definition(std::string_view name_or_arn) const
 const JobDefinition* Engine::definition(int64_t number) const {
   auto it = definitions_.find(number);
   return it == definitions_.end() ? nullptr : it->second.get();
+}
+
+SchedulingPolicy* Engine::find_policy(std::string_view arn) const {
+  auto it =
+      policies_.find(arn.substr(0, 4) == "arn:" ? name_of(arn, "scheduling-policy") : std::string_view());
+  return it == policies_.end() ? nullptr : it->second.get();
+}
+
+ConsumableResource* Engine::find_consumable(std::string_view name_or_arn) const {
+  auto it = consumables_.find(name_of(name_or_arn, "consumable-resource"));
+  return it == consumables_.end() ? nullptr : it->second.get();
 }
 
 JobQueue* Engine::queue(int64_t number) const {

@@ -15,10 +15,13 @@
 #include "engine/command.h"
 #include "engine/compute_environment.h"
 #include "engine/config.h"
+#include "engine/consumable_resource.h"
 #include "engine/job.h"
 #include "engine/job_definition.h"
 #include "engine/job_id.h"
 #include "engine/job_queue.h"
+#include "engine/room.h"
+#include "engine/scheduling_policy.h"
 
 namespace millrace::engine {
 
@@ -32,9 +35,21 @@ struct Changes {
   std::vector<const ComputeEnvironment*> environments;
   std::vector<const JobQueue*> queues;
   std::vector<int64_t> deleted_environments;
+  std::vector<const SchedulingPolicy*> policies;
+  std::vector<int64_t> deleted_policies;
+  std::vector<const ConsumableResource*> consumables;
+  std::vector<int64_t> deleted_consumables;
+  struct Usage {  // of a share, as it is at that time
+    int64_t queue = 0;
+    std::string share;
+    double vcpu_seconds = 0;
+    TimeMs at = 0;
+  };
+  std::vector<Usage> usages;
   bool empty() const {
     return jobs.empty() && definitions.empty() && environments.empty() && queues.empty() &&
-           deleted_environments.empty();
+           deleted_environments.empty() && policies.empty() && deleted_policies.empty() &&
+           consumables.empty() && deleted_consumables.empty() && usages.empty();
   }
 };
 
@@ -59,11 +74,15 @@ class Engine {
   // When Tick should come at the latest; 0: no need.
   TimeMs next_deadline() const;
 
-  // ---- restart: definitions, environments and queues first, then live jobs, in any order within each
+  // ---- restart: first definitions, environments, policies and consumable resources, then queues, then usage
+  // of shares, then live jobs, in any order within each
   // --------------
   void restore(std::unique_ptr<JobDefinition> definition);
   void restore(std::unique_ptr<ComputeEnvironment> environment);
   void restore(std::unique_ptr<JobQueue> queue);
+  void restore(std::unique_ptr<SchedulingPolicy> policy);
+  void restore(std::unique_ptr<ConsumableResource> resource);
+  void restore(const Changes::Usage& usage);
   void restore(std::unique_ptr<Job> job);
   // A finished child of a live array job; after all jobs.
   void restore_outcome(JobSeq parent, int32_t index, bool succeeded);
@@ -90,6 +109,8 @@ class Engine {
   // name (newest ACTIVE revision), name:revision, ARN with or without revision.
   const JobDefinition* find_definition(std::string_view name_or_arn) const;
   const JobDefinition* definition(int64_t number) const;
+  ConsumableResource* find_consumable(std::string_view name_or_arn) const;
+  SchedulingPolicy* find_policy(std::string_view arn) const;
   JobQueue* queue(int64_t number) const;  // deleted ones too
   const std::map<std::string, std::map<int64_t, JobDefinition*>, std::less<>>& definitions() const {
     return definitions_by_name_;
@@ -98,6 +119,13 @@ class Engine {
     return environments_;
   }
   const std::map<std::string, JobQueue*, std::less<>>& queues() const { return queues_by_name_; }
+  const std::map<std::string, std::unique_ptr<SchedulingPolicy>, std::less<>>& policies() const {
+    return policies_;
+  }
+  const std::map<std::string, std::unique_ptr<ConsumableResource>, std::less<>>& consumables() const {
+    return consumables_;
+  }
+  double mean_length_s() const { return mean_length_ms_ / 1000; }
   // Why a RUNNABLE job is not running yet, with numbers.
   std::string why_waiting(const Job& job) const;
   // The same of a PENDING job; empty when that is not known.
@@ -106,9 +134,28 @@ class Engine {
  private:
   struct Host {
     std::string instance;  // empty: none
-    int64_t vcpus_milli = 0, memory_mib = 0, gpus = 0;
-    int64_t used_milli = 0, used_mib = 0, used_gpus = 0;
+    Room total, used;
     int64_t attempts = 0;
+  };
+  // A queue whose first job may have its turn in this pass.
+  struct Turn {
+    JobQueue* queue;
+    Job* job;
+  };
+  // What a job waits for that would start if there were room: others may pass it only as far as that does not
+  // keep it waiting longer.
+  struct Claim {
+    const Job* job;
+    const ComputeEnvironment* environment;  // where it would be placed
+    bool timed = false;                     // what follows is known
+    TimeMs at = 0;                          // by then there is room for it; 0: nobody knows
+    Room spare = {};                        // beside it, then
+    int64_t spare_milli = 0;                // the same of the environment
+  };
+  struct Placement {
+    ComputeEnvironment* environment = nullptr;  // null: `why`
+    Block why = Block::kNone;
+    const ComputeEnvironment* could = nullptr;  // where it will be, once there is room
   };
 
   json::object apply_api(const ApiCommand& command, TimeMs now);
@@ -126,6 +173,25 @@ class Engine {
   void stop_one(std::string_view id, const std::string& reason, bool terminate, TimeMs now);
   json::object change_tags(const json::object& input, bool remove);
 
+  // share_commands.cc
+  json::object create_scheduling_policy(const json::object& input);
+  json::object update_scheduling_policy(const json::object& input);
+  json::object delete_scheduling_policy(const json::object& input);
+  SchedulingPolicy* policy_of_request(const json::object& input) const;
+  void join_share(Job& job, const json::object& submission, int64_t priority, TimeMs now);
+  void count_attempt(Job& job, TimeMs from);
+  void uncount_attempt(Job& job, TimeMs now);
+
+  // consumables.cc
+  json::object create_consumable_resource(const json::object& input, TimeMs now);
+  json::object update_consumable_resource(const json::object& input, TimeMs now);
+  json::object delete_consumable_resource(const json::object& input);
+  std::shared_ptr<const ConsumableNeeds> needs_of(const json::object& properties) const;
+  bool has_what_it_needs(const Job& job) const;
+  void take_consumables(Job& job);
+  void name_consumables(const Job& job);
+  void return_consumables(Job& job);
+
   void host_up(const HostUp& host, TimeMs now);
   void attempt_started(const AttemptStarted& report);
   void attempt_finished(const AttemptFinished& report, TimeMs now);
@@ -141,6 +207,7 @@ class Engine {
   void stop_attempt(Job& job);
   void end_deletion(JobQueue& queue);
   void mark(Job& job);
+  void enqueue(Job& job);
 
   // arrays.cc
   std::pair<Job*, int32_t> live_child(std::string_view id) const;
@@ -148,7 +215,9 @@ class Engine {
   Job& make_child(Job& parent, int32_t index, TimeMs now);
   void open_array(Job& parent);
   void close_array(Job& parent);
+  bool stands_in_line(const Job& array) const;
   Job* head(JobQueue& queue, TimeMs now);
+  Job& come_forward(Job& waiting, TimeMs now);
   void cut_array(Job& parent);
   void child_ended(const Job& child, TimeMs now);
   void end_array(Job& parent, TimeMs now);
@@ -172,16 +241,32 @@ class Engine {
 
   // scheduler.cc
   void schedule(TimeMs now);
+  void pass(TimeMs now);
+  bool advance(Turn& turn, TimeMs now);
+  std::optional<std::string> never_starts(const Job& job) const;
+  bool is_reserved(const Job& job, TimeMs now) const;
   bool fits_host(const Job& job) const;
-  ComputeEnvironment* place(const Job& job) const;
-  void start(Job& job, const Job* front);
+  Placement place(const Job& job, TimeMs now);
+  void start(Job& job, const Job* front, TimeMs now);
   StartAttempt start_effect(const Job& job, const EffectiveJob& effective) const;
-  void take_room(Job& job, ComputeEnvironment* environment);
+  void take_room(Job& job);
   void give_room_back(Job& job);
+
+  // claims.cc
+  TimeMs latest_end(const Job& job, TimeMs now) const;
+  void time_claim(Claim& claim, TimeMs now) const;
+  bool delays(Claim& claim, const Job& job, const ComputeEnvironment& environment, TimeMs now) const;
+  void use_spare(const Job& job, TimeMs now);
+  void backfill(JobQueue& queue, TimeMs now);
+
+  // waiting.cc
+  void note_blocked(JobQueue& queue, const Job* job, Block why, TimeMs now);
+  void act_on_blocked(TimeMs now);
+  std::string why_blocked(const Job& job, Block why) const;
 
   // deck.cc
   void learn_length(TimeMs length);
-  Job* follower_for(const Job& front, TimeMs now);
+  Job* follower_for(const Job& front);
   bool put_on_deck(TimeMs now);
   int deck_depth() const;
   void revoke(const Job& job);
@@ -201,6 +286,8 @@ class Engine {
   std::map<int64_t, std::unique_ptr<JobQueue>> queues_;  // deleted ones too: finished jobs name them
   std::map<std::string, JobQueue*, std::less<>> queues_by_name_;
   std::vector<JobQueue*> queues_by_priority_;
+  std::map<std::string, std::unique_ptr<SchedulingPolicy>, std::less<>> policies_;
+  std::map<std::string, std::unique_ptr<ConsumableResource>, std::less<>> consumables_;
   std::unordered_map<JobSeq, std::unique_ptr<Job>> jobs_;  // live ones, and finished ones until forgotten
   std::unordered_map<uint64_t, Job*> attempts_;            // by token
   std::set<std::pair<TimeMs, uint64_t>> deadlines_;        // of attempts with a timeout, and of those on deck
@@ -210,6 +297,8 @@ class Engine {
   std::unordered_map<JobSeq, std::vector<Job*>> dependents_;  // PENDING jobs by what they wait for
   std::vector<std::pair<JobSeq, bool>> ended_;                // in this command; true: succeeded
   Host host_;
+  std::vector<Claim> claims_;  // of the latest pass, by standing
+  TimeMs blocked_until_ = 0;   // a queue acts on its first job then, if that still waits; 0: none
   bool schedule_needed_ = false;
 
   Changes changes_;

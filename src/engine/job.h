@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -21,6 +22,11 @@ using base::TimeMs;
 struct JobDefinition;
 struct JobQueue;
 struct ComputeEnvironment;
+struct ConsumableResource;
+struct Share;
+
+// What a job takes of consumable resources while it runs.
+using ConsumableNeeds = std::vector<std::pair<ConsumableResource*, int64_t>>;
 
 // A finished attempt, or the one under way.
 struct Attempt {
@@ -31,9 +37,10 @@ struct Attempt {
   TimeMs stopped_at = 0;
   // May run so long, 0: without limit. Follows from the submission, so it is not stored.
   TimeMs timeout_ms = 0;
-  uint64_t after = 0;     // on deck: begins when that attempt has ended, in its room
-  TimeMs deck_until = 0;  // not stored
-  int depth = 0;          // so many begin before it in its room; not stored
+  uint64_t after = 0;       // on deck: begins when that attempt has ended, in its room
+  TimeMs deck_until = 0;    // not stored
+  TimeMs counted_from = 0;  // as usage of its share; not stored
+  int depth = 0;            // so many begin before it in its room; not stored
   std::optional<int> exit_code;
   std::string reason;         // the container's
   std::string status_reason;  // the attempt's
@@ -48,7 +55,11 @@ struct Job {
   bool cancelled = false;   // CancelJob took effect
   bool terminated = false;  // TerminateJob was accepted
   bool timed_out = false;
+  bool holds = false;     // has what `needs` says, until it ends
+  int32_t priority = 0;   // in its share
+  int32_t timeout_s = 0;  // of an attempt; 0: without limit
   JobQueue* queue = nullptr;
+  Share* share = nullptr;  // of the queue; null when the job has ended
   const JobDefinition* definition = nullptr;
   int32_t vcpus_milli = 0;
   int32_t gpus = 0;
@@ -61,6 +72,7 @@ struct Job {
   std::string status_reason;  // of the last attempt, or the caller's reason
   std::string stop_reason;    // what a terminated job will say
   std::unique_ptr<json::object> tags;
+  std::shared_ptr<const ConsumableNeeds> needs;    // an array job's: of each child
   std::unique_ptr<ArrayState> array;               // of an array job
   std::unique_ptr<std::vector<JobSeq>> waits_for;  // PENDING: live jobs that must succeed first
   std::unique_ptr<Attempt> current;                // STARTING or RUNNING

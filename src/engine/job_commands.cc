@@ -21,16 +21,16 @@ constexpr int64_t kStopGraceMs = 30'000;  // SIGTERM to SIGKILL (ECS stopTimeout
 
 constexpr size_t kStopJobsMax = 50;
 
-constexpr int64_t kArraySizeMin = 2, kArraySizeMax = 10'000;
+constexpr int64_t kArraySizeMin = 2;
 
 // 0: no array job.
-int32_t read_array_size(const json::object& submission) {
+int32_t read_array_size(const json::object& submission, int32_t most) {
   const json::object* properties = base::find_object(submission, "arrayProperties");
   auto size = properties ? base::find_int(*properties, "size") : std::nullopt;
   if (!size) return 0;
-  if (*size < kArraySizeMin || *size > kArraySizeMax)
+  if (*size < kArraySizeMin || *size > most)
     throw Reject(fmt::format("The size of an array job must be between {} and {}, got {}.", kArraySizeMin,
-                             kArraySizeMax, *size));
+                             most, *size));
   return static_cast<int32_t>(*size);
 }
 
@@ -73,12 +73,7 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
     throw Reject(
         fmt::format("Job Queue is attached to Compute Environment that can not run Jobs with capability {}.",
                     definition->fargate() ? "FARGATE" : "EC2"));
-  if (base::find(input, "shareIdentifier") || base::find(input, "schedulingPriorityOverride"))
-    throw Reject(
-        "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share "
-        "scheduling policy.");
-  for (const char* later : {"nodeOverrides", "ecsPropertiesOverride", "eksPropertiesOverride",
-                            "consumableResourcePropertiesOverride"})
+  for (const char* later : {"nodeOverrides", "ecsPropertiesOverride", "eksPropertiesOverride"})
     if (const json::value* value = base::find(input, later)) {
       bool empty = (value->is_array() && value->get_array().empty()) ||
                    (value->is_object() && value->get_object().empty());
@@ -94,10 +89,16 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
       kept.insert(member);
   EffectiveJob effective = merge(*definition, kept);
   check_submission(*definition, kept, effective);
-  int32_t array_size = read_array_size(kept);
+  int32_t array_size = read_array_size(kept, config_.array_size_max);
   Dependencies dependencies = check_dependencies(kept, array_size);
 
+  std::shared_ptr<const ConsumableNeeds> needs = needs_of(effective.consumables);
+
   auto job = std::make_unique<Job>();
+  job->queue = queue;
+  job->definition = definition;
+  job->needs = std::move(needs);
+  join_share(*job, kept, effective.priority, now);
   job->submission = json::serialize(kept);
   if (const json::object* tags = base::find_object(input, "tags"); tags && !tags->empty()) {
     job->tags = std::make_unique<json::object>();
@@ -107,16 +108,15 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
   last_job_ += static_cast<JobSeq>(array_size);
   if (array_size > 0) job->array = std::make_unique<ArrayState>(array_size, runs_one_by_one(kept));
   job->name = name;
-  job->queue = queue;
-  job->definition = definition;
   job->created_at = now;
   job->vcpus_milli = static_cast<int32_t>(effective.resources.vcpus_milli);
   job->memory_mib = effective.resources.memory_mib;
   job->gpus = static_cast<int32_t>(effective.resources.gpus);
+  job->timeout_s = static_cast<int32_t>(std::min<int64_t>(effective.timeout_s.value_or(0), INT32_MAX));
 
   Job& made = *job;
   jobs_[made.seq] = std::move(job);
-  queue->jobs[static_cast<size_t>(made.status)][made.seq] = &made;
+  enqueue(made);
   wait_for(made, dependencies, now);
   std::string id = job_id(made);
   json::object out;
@@ -206,13 +206,30 @@ void Engine::set_status(Job& job, JobStatus status) {
     --counts[static_cast<size_t>(job.status)];
     ++counts[static_cast<size_t>(status)];
   }
+  if (job.status == JobStatus::kRunnable) job.share->waiting.erase({job.priority, job.seq});
   job.status = status;
-  if (!is_finished(status)) {
+  if (is_finished(status)) {
+    --job.share->live;
+    return_consumables(job);
+  } else {
     // Jobs come in the order of their numbers nearly always, so the end is the right hint.
     to.insert(to.end(), std::move(node));
   }
-  if (status == JobStatus::kRunnable) schedule_needed_ = true;
+  if (status == JobStatus::kRunnable) {
+    job.share->waiting.emplace_hint(job.share->waiting.end(), Place{job.priority, job.seq}, &job);
+    schedule_needed_ = true;
+  }
   mark(job);
+}
+
+// A job that lives, in the state that it has, is one of its queue's and its share's.
+void Engine::enqueue(Job& job) {
+  if (!job.share) job.share = &job.queue->line.share("");
+  ++job.share->live;
+  job.queue->jobs[static_cast<size_t>(job.status)][job.seq] = &job;
+  if (job.status == JobStatus::kRunnable)
+    job.share->waiting.emplace_hint(job.share->waiting.end(), Place{job.priority, job.seq}, &job);
+  name_consumables(job);
 }
 
 void Engine::finish(Job& job, JobStatus status, std::string reason, TimeMs now) {
@@ -255,6 +272,7 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   Job& job = *it->second;
   attempts_.erase(it);
   deadlines_.erase({job.current->started_at + job.current->timeout_ms, report.token});
+  uncount_attempt(job, now);
   vacate(job);
   schedule_needed_ = true;
   if (report.revoked) {
@@ -303,6 +321,7 @@ void Engine::watch_time(const Job& job) {
 }
 
 void Engine::tick(TimeMs now) {
+  act_on_blocked(now);
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     uint64_t token = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());

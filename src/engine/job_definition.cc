@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "engine/consumable_resource.h"
 #include "engine/container_rules.h"
 #include "engine/ecs_task.h"
 #include "engine/node_properties.h"
@@ -16,7 +17,6 @@ namespace {
 
 constexpr size_t kBytesMax = 24 * 1024;
 constexpr int64_t kTimeoutMin = 60;
-constexpr size_t kConsumablesMax = 5;
 
 void check_capabilities(const json::array& capabilities) {
   if (capabilities.size() != 1) throw Reject("Exactly 1 capability must be provided.");
@@ -39,19 +39,6 @@ void check_one_description(const json::object& input) {
     if (nodes) throw Reject("nodeProperties is only applicable to multinode jobs.");
     if (!container && !ecs && !eks) throw Reject("Container properties of container job is required.");
   }
-}
-
-void check_consumables(const json::object& input) {
-  const json::object* properties = base::find_object(input, "consumableResourceProperties");
-  const json::array* list = properties ? base::find_array(*properties, "consumableResourceList") : nullptr;
-  if (!list || list->empty()) return;
-  if (list->size() > kConsumablesMax)
-    throw Reject("Each ConsumableResourceProperty can have at most 5 consumableResources");
-  std::set<std::string_view> seen;
-  for (const json::value& value : *list)
-    if (!seen.insert(base::find_string(value.as_object(), "consumableResource").value_or("")).second)
-      throw Reject("Cannot have duplicate consumableResource in consumableResourceProperties");
-  throw Reject("consumableResourceProperties is not supported by this version of Millrace.");
 }
 
 [[noreturn]] void refuse_unsupported(const char* what) {
@@ -105,7 +92,8 @@ JobDefinition make_job_definition(const json::object& input) {
   if (managed_instances)
     throw Reject(
         "Capability MANAGED_INSTANCES is not supported by this version of Millrace; use EC2 or FARGATE.");
-  check_consumables(input);
+  if (const json::object* consumables = base::find_object(input, "consumableResourceProperties"))
+    check_consumable_properties(*consumables);
   if (const json::object* tags = base::find_object(input, "tags")) merge_tags(definition.tags, *tags);
 
   json::object& body = definition.body;

@@ -21,6 +21,7 @@ json::object describe(const JobQueue& queue, const Config& config) {
   }
   out["computeEnvironmentOrder"] = std::move(order);
   out["serviceEnvironmentOrder"] = json::array();
+  if (const SchedulingPolicy* policy = queue.line.policy()) out["schedulingPolicyArn"] = policy->arn(config);
   out["jobQueueType"] = fargate ? "ECS_FARGATE" : "ECS";
   out["tags"] = queue.tags;
   out["jobStateTimeLimitActions"] = queue.time_limit_actions;

@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "engine/reject.h"
+#include "engine/resource_name.h"
+#include "engine/submission.h"
 #include "engine/views.h"
 
 namespace millrace::engine {
@@ -59,10 +61,17 @@ struct Filter {
           (matches(value, job.definition->name) || value == job.definition->arn(config) ||
            value == job.definition->name + ":" + std::to_string(job.definition->revision)))
         return true;
+      if (name == "SHARE_IDENTIFIER" && matches(value, share_of(job))) return true;
       if (name == "BEFORE_CREATED_AT" && job.created_at < number(value)) return true;
       if (name == "AFTER_CREATED_AT" && job.created_at > number(value)) return true;
     }
     return false;
+  }
+
+  static std::string share_of(const Job& job) {
+    if (!is_finished(job.status)) return job.share ? job.share->identifier : "";
+    json::value submission = base::parse_json(job.submission);
+    return std::string(base::find_string(submission.as_object(), "shareIdentifier").value_or(""));
   }
 
   static int64_t number(const std::string& value) {
@@ -82,11 +91,12 @@ std::optional<Filter> read_filter(const json::object& input) {
   if (const json::array* values = base::find_array(given, "values"))
     for (const json::value& value : *values) filter.values.emplace_back(base::view(value.as_string()));
   bool known = filter.name == "JOB_NAME" || filter.name == "JOB_DEFINITION" ||
-               filter.name == "BEFORE_CREATED_AT" || filter.name == "AFTER_CREATED_AT";
+               filter.name == "BEFORE_CREATED_AT" || filter.name == "AFTER_CREATED_AT" ||
+               filter.name == "SHARE_IDENTIFIER";
   if (!known || filter.values.empty())
     throw Reject(
-        "Filter must be one of [JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT, AFTER_CREATED_AT] with at least "
-        "one value.");
+        "Filter must be one of [JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT, AFTER_CREATED_AT, "
+        "SHARE_IDENTIFIER] with at least one value.");
   if (filter.name.ends_with("CREATED_AT"))
     for (const std::string& value : filter.values) Filter::number(value);
   return filter;
@@ -236,7 +246,7 @@ json::object list_jobs(const json::object& input, const Engine& engine, Store& s
   if (!queue) throw Reject("JobQueue " + queue_name + " not found.");
   std::optional<Filter> filter = read_filter(input);
   std::optional<JobStatus> status;
-  if (!filter) {
+  if (!filter || (filter->name == "SHARE_IDENTIFIER" && input.contains("jobStatus"))) {
     std::string name = text(input, "jobStatus");
     status = name.empty() ? JobStatus::kRunning : job_status(name);
     if (!status) throw Reject("jobStatus is not valid: " + name);
@@ -374,12 +384,142 @@ json::object describe_job_queues(const json::object& input, const Engine& engine
       [](const auto& entry) { return entry.second; });
 }
 
+json::object describe_scheduling_policies(const json::object& input, const Engine& engine) {
+  const json::array& arns = input.at("arns").as_array();
+  if (arns.size() > static_cast<size_t>(kPageMax)) throw Reject("At most 100 arns can be described at once.");
+  json::array shown;
+  for (const json::value& arn : arns)
+    if (const SchedulingPolicy* policy = engine.find_policy(base::view(arn.as_string())))
+      shown.push_back(describe(*policy, engine.config()));
+  return {{"schedulingPolicies", std::move(shown)}};
+}
+
+json::object list_scheduling_policies(const json::object& input, const Engine& engine) {
+  json::object out;
+  json::array shown;
+  auto size = static_cast<size_t>(page_size(input, kPageMax));
+  const auto& all = engine.policies();
+  for (auto it = all.upper_bound(read_token(input)); it != all.end(); ++it) {
+    if (shown.size() == size) {
+      out["nextToken"] = make_token(std::prev(it)->first);
+      break;
+    }
+    shown.push_back(json::object{{"arn", it->second->arn(engine.config())}});
+  }
+  out["schedulingPolicies"] = std::move(shown);
+  return out;
+}
+
+json::object describe_consumable_resource(const json::object& input, const Engine& engine) {
+  std::string wanted = text(input, "consumableResource");
+  const ConsumableResource* resource = engine.find_consumable(resource_name(wanted, "consumable-resource"));
+  if (!resource) throw Reject("ConsumableResource " + wanted + " not found.");
+  return describe(*resource, engine.config());
+}
+
+json::object list_consumable_resources(const json::object& input, const Engine& engine) {
+  std::vector<std::string> patterns;
+  if (const json::array* filters = base::find_array(input, "filters"))
+    for (const json::value& value : *filters) {
+      const json::object& filter = value.as_object();
+      if (text(filter, "name") != "CONSUMABLE_RESOURCE_NAME")
+        throw Reject("Filter must be one of [CONSUMABLE_RESOURCE_NAME].");
+      if (const json::array* values = base::find_array(filter, "values"))
+        for (const json::value& pattern : *values)
+          patterns.push_back(base::to_lower(base::view(pattern.as_string())));
+    }
+  json::object out;
+  json::array shown;
+  auto size = static_cast<size_t>(page_size(input, kPageMax));
+  const auto& all = engine.consumables();
+  for (auto it = all.upper_bound(read_token(input)); it != all.end(); ++it) {
+    const ConsumableResource& resource = *it->second;
+    std::string name = base::to_lower(resource.name);
+    if (!patterns.empty() && std::none_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+          return Filter::matches(pattern, name);
+        }))
+      continue;
+    if (shown.size() == size) {
+      out["nextToken"] = make_token(shown.back().as_object().at("consumableResourceName").as_string());
+      break;
+    }
+    shown.push_back({{"consumableResourceArn", resource.arn(engine.config())},
+                     {"consumableResourceName", resource.name},
+                     {"totalQuantity", resource.total},
+                     {"inUseQuantity", resource.in_use()},
+                     {"resourceType", resource.replenishable ? "REPLENISHABLE" : "NON_REPLENISHABLE"}});
+  }
+  out["consumableResources"] = std::move(shown);
+  return out;
+}
+
+// Jobs that have not ended and name the resource, oldest first.
+json::object list_jobs_by_consumable_resource(const json::object& input, const Engine& engine) {
+  std::string wanted = text(input, "consumableResource");
+  const ConsumableResource* resource = engine.find_consumable(resource_name(wanted, "consumable-resource"));
+  if (!resource) throw Reject("ConsumableResource " + wanted + " not found.");
+  std::vector<std::string> statuses, names;
+  if (const json::array* filters = base::find_array(input, "filters"))
+    for (const json::value& value : *filters) {
+      const json::object& filter = value.as_object();
+      std::string name = text(filter, "name");
+      if (name != "JOB_STATUS" && name != "JOB_NAME")
+        throw Reject("Filter must be one of [JOB_STATUS, JOB_NAME].");
+      if (const json::array* values = base::find_array(filter, "values"))
+        for (const json::value& wanted_value : *values)
+          (name == "JOB_STATUS" ? statuses : names).emplace_back(base::view(wanted_value.as_string()));
+    }
+  JobSeq after = 0;
+  if (std::string key = read_token(input); !key.empty()) {
+    auto seq = base::parse_number<JobSeq>(key);
+    if (!seq) throw Reject("The specified nextToken is not valid.");
+    after = *seq;
+  }
+  auto accepts = [&](const Job& job) {
+    std::string lower = base::to_lower(job.name);
+    bool status =
+        statuses.empty() || std::find(statuses.begin(), statuses.end(), name(job.status)) != statuses.end();
+    return status &&
+           (names.empty() || std::any_of(names.begin(), names.end(), [&](const std::string& pattern) {
+              return Filter::matches(base::to_lower(pattern), lower);
+            }));
+  };
+  json::object out;
+  json::array shown;
+  auto size = static_cast<size_t>(page_size(input, kPageMax));
+  for (auto it = resource->jobs.upper_bound(after); it != resource->jobs.end(); ++it) {
+    const Job& job = *engine.find_job(*it);
+    if (!accepts(job)) continue;
+    if (shown.size() == size) {
+      out["nextToken"] = make_token(std::to_string(*it - 1));
+      break;
+    }
+    json::object summary = summarize(job, engine);
+    json::object entry{{"jobArn", summary.at("jobArn")},
+                       {"jobQueueArn", job.queue->arn(engine.config())},
+                       {"jobName", job.name},
+                       {"jobDefinitionArn", summary.at("jobDefinition")},
+                       {"jobStatus", name(job.status)},
+                       {"createdAt", job.created_at},
+                       {"consumableResourceProperties", effective_job(job).consumables}};
+    for (const auto& [named, quantity] : *job.needs)
+      if (named == resource) entry["quantity"] = quantity;
+    for (const char* member : {"shareIdentifier", "statusReason", "startedAt"})
+      if (const json::value* value = base::find(summary, member)) entry[member] = *value;
+    shown.push_back(std::move(entry));
+  }
+  out["jobs"] = std::move(shown);
+  return out;
+}
+
 json::object list_tags_for_resource(const json::object& input, const Engine& engine, Store& store) {
   std::string arn = text(input, "resourceArn");
   if (arn.substr(0, 4) != "arn:") throw Reject("Resource not found: " + arn);
   if (const JobQueue* queue = engine.find_queue(arn)) return {{"tags", queue->tags}};
   if (const ComputeEnvironment* environment = engine.find_environment(arn))
     return {{"tags", environment->tags}};
+  if (const SchedulingPolicy* policy = engine.find_policy(arn)) return {{"tags", policy->tags}};
+  if (const ConsumableResource* resource = engine.find_consumable(arn)) return {{"tags", resource->tags}};
   if (const JobDefinition* definition = engine.find_definition(arn)) return {{"tags", definition->tags}};
   if (size_t at = arn.find(":job/"); at != std::string::npos)
     if (auto seq = engine.job_seq(std::string_view(arn).substr(at + 5))) {

@@ -15,6 +15,11 @@ json::object list_jobs(const json::object& input, const Engine& engine, Store& s
 json::object describe_job_definitions(const json::object& input, const Engine& engine);
 json::object describe_compute_environments(const json::object& input, const Engine& engine);
 json::object describe_job_queues(const json::object& input, const Engine& engine);
+json::object describe_scheduling_policies(const json::object& input, const Engine& engine);
+json::object list_scheduling_policies(const json::object& input, const Engine& engine);
+json::object describe_consumable_resource(const json::object& input, const Engine& engine);
+json::object list_consumable_resources(const json::object& input, const Engine& engine);
+json::object list_jobs_by_consumable_resource(const json::object& input, const Engine& engine);
 json::object list_tags_for_resource(const json::object& input, const Engine& engine, Store& store);
 
 }  // namespace millrace::engine

@@ -18,6 +18,11 @@ inline constexpr char kMaxResource[] =
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the "
     "CPU "
     "requirement of the job.";
+inline constexpr char kResourceRequirement[] =
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) is higher "
+    "than "
+    "that can be met by the CE(s) attached to the job queue.";
+inline constexpr char kTimeLimitFormat[] = "Canceled by JobStateTimeLimit action due to reason: {}";
 inline constexpr char kInvalidEnvironments[] =
     "ACTION_REQUIRED - CE(s) associated with the job queue are invalid.";
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/engine.h"
+#include "engine/name_once.h"
 #include "engine/reasons.h"
 #include "engine/reject.h"
 #include "engine/resource_name.h"
@@ -20,12 +21,6 @@ constexpr size_t kEnvironmentsMax = 50;  // AWS Batch service quotas
 
 std::string text(const json::object& input, std::string_view name) {
   return std::string(base::find_string(input, name).value_or(""));
-}
-
-// Adds `thing` to the rows to be written unless it is among them already.
-template <typename T>
-void name_once(std::vector<const T*>& list, const T& thing) {
-  if (std::find(list.begin(), list.end(), &thing) == list.end()) list.push_back(&thing);
 }
 
 // The values of statusReason of a blocked head that a queue may act on (JobStateTimeLimitAction).
@@ -203,8 +198,7 @@ json::object Engine::create_job_queue(const json::object& input) {
   if (queues_by_name_.size() >= kQueuesMax)
     throw Reject("Limit of 50 job queues is reached; delete one that is not needed.");
   check_queue_type(input);
-  if (!text(input, "schedulingPolicyArn").empty())
-    throw Reject("schedulingPolicyArn is not supported by this version of Millrace.");
+  queue.line.follow(policy_of_request(input));
   queue.priority = base::find_int(input, "priority").value_or(0);
   if (queue.priority < 0) throw Reject("Job queue priority must be greater than or equal to 0.");
   queue.enabled = base::find_string(input, "state").value_or("ENABLED") == "ENABLED";
@@ -235,8 +229,11 @@ json::object Engine::update_job_queue(const json::object& input) {
   JobQueue* queue = find_queue(resource_name(wanted, "job-queue"));
   if (!queue) throw Reject("JobQueue " + wanted + " not found.");
   if (queue->deleting) throw Reject("Cannot update, resource is being modified");
-  if (!text(input, "schedulingPolicyArn").empty())
-    throw Reject("schedulingPolicyArn is not supported by this version of Millrace.");
+  SchedulingPolicy* policy = policy_of_request(input);
+  if (policy && !queue->line.policy())
+    throw Reject(fmt::format(
+        "Job queue {} was created without a scheduling policy and can not have one; create another queue.",
+        queue->name));
   if (has_entries(input, "serviceEnvironmentOrder"))
     throw Reject("serviceEnvironmentOrder is only applicable to job queues of type SAGEMAKER_TRAINING.");
   int64_t priority = base::find_int(input, "priority").value_or(queue->priority);
@@ -246,6 +243,7 @@ json::object Engine::update_job_queue(const json::object& input) {
   if (const json::array* order = base::find_array(input, "computeEnvironmentOrder"))
     set_environment_order(*queue, *order);
   if (actions) queue->time_limit_actions = *actions;
+  if (policy) queue->line.follow(policy);
   queue->priority = priority;
   if (auto state = base::find_string(input, "state")) queue->enabled = *state == "ENABLED";
   sort_queues();
@@ -281,6 +279,7 @@ void Engine::end_deletion(JobQueue& queue) {
   queue.deleted = true;
   queue.environments.clear();
   queue.orders.clear();
+  queue.line.follow(nullptr);
   queues_by_name_.erase(queue.name);
   sort_queues();
   name_once(changes_.queues, queue);
@@ -305,6 +304,12 @@ json::object Engine::change_tags(const json::object& input, bool remove) {
   } else if (ComputeEnvironment* environment = find_environment(arn)) {
     tags = &environment->tags;
     name_once(changes_.environments, *environment);
+  } else if (SchedulingPolicy* policy = find_policy(arn)) {
+    tags = &policy->tags;
+    name_once(changes_.policies, *policy);
+  } else if (ConsumableResource* resource = find_consumable(arn)) {
+    tags = &resource->tags;
+    name_once(changes_.consumables, *resource);
   } else if (const JobDefinition* definition = find_definition(arn)) {
     tags = &definitions_.at(definition->number)->tags;
     name_once(changes_.definitions, *definition);

@@ -1,5 +1,5 @@
-// Which waiting job goes where: queues by priority, jobs in the order of submission, environments in their
-// order.
+// Which waiting job goes where: queues by priority, jobs in the order of their queue's line, environments in
+// their order.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,79 +22,153 @@ bool too_long_for_ecs(const Job& job) {
   return overrides && json::serialize(*overrides).size() > kOverridesMax;
 }
 
-double vcpus(int64_t milli) { return static_cast<double>(milli) / 1000; }
-
 }  // namespace
 
-void Engine::host_up(const HostUp& host, TimeMs) {
+void Engine::host_up(const HostUp& host, TimeMs now) {
   host_.instance = host.instance;
-  host_.vcpus_milli = host.vcpus_milli;
-  host_.memory_mib = host.memory_mib;
-  host_.gpus = host.gpus;
+  host_.total = {host.vcpus_milli, host.memory_mib, host.gpus};
   schedule_needed_ = true;
   for (const auto& [front, job] : followers_) revoke(*job);  // nobody watched the time
   // An engine that died after it wrote that a job must stop may not have told the host. Twice does no harm.
-  for (const auto& [token, job] : attempts_)
+  for (const auto& [token, job] : attempts_) {
     if (job->terminated || job->timed_out) stop_attempt(*job);
+    if (job->current->counted_from == 0) count_attempt(*job, now);
+  }
 }
 
-// A pass looks at the head of each queue only: O(queues + jobs placed).
 void Engine::schedule(TimeMs now) {
   schedule_needed_ = false;
-  if (host_.instance.empty()) return;
   // Behind one that went on deck may stand one for which there is room.
   do {
-    for (JobQueue* queue : queues_by_priority_) {
-      while (Job* next = head(*queue, now)) {
-        if (too_long_for_ecs(*next)) {
-          finish(*next, JobStatus::kFailed, reasons::kOverridesTooLong, now);
-          continue;
-        }
-        ComputeEnvironment* environment = place(*next);
-        if (!environment) break;
-        take_room(*next, environment);
-        start(*next, nullptr);
-      }
-    }
+    pass(now);
   } while (put_on_deck(now));
+  claims_.clear();
+  schedule_needed_ = false;  // children that came forward have had their turn
+}
+
+// Gives the first job of each queue its turn: O(queues + jobs placed), and O(shares) where there are
+// policies.
+void Engine::pass(TimeMs now) {
+  claims_.clear();
+  blocked_until_ = 0;
+  std::vector<Turn> turns;
+  for (JobQueue* queue : queues_by_priority_) {
+    Job* job = head(*queue, now);
+    if (!job) note_blocked(*queue, nullptr, Block::kNone, now);
+    if (job) turns.push_back({queue, job});
+  }
+  // Of queues of one priority the longer waiting job goes first.
+  auto stands_before = [](const Turn& a, const Turn& b) {
+    return a.queue->priority != b.queue->priority ? a.queue->priority > b.queue->priority
+                                                  : a.job->seq < b.job->seq;
+  };
+  while (!turns.empty()) {
+    auto best = std::min_element(turns.begin(), turns.end(), stands_before);
+    if (!advance(*best, now)) turns.erase(best);
+  }
+}
+
+// Starts the job whose turn it is and looks for the queue's next one; false when the queue has no other turn.
+bool Engine::advance(Turn& turn, TimeMs now) {
+  JobQueue& queue = *turn.queue;
+  Job& job = *turn.job;
+  if (std::optional<std::string> reason = never_starts(job)) {
+    finish(job, JobStatus::kFailed, *reason, now);
+  } else {
+    Placement placement = place(job, now);
+    if (!placement.environment) {
+      note_blocked(queue, &job, placement.why, now);
+      if (placement.could) {
+        claims_.push_back({&job, placement.could});
+        backfill(queue, now);
+      }
+      return false;
+    }
+    job.placed = placement.environment;
+    take_room(job);
+    start(job, nullptr, now);
+    use_spare(job, now);
+  }
+  turn.job = head(queue, now);
+  if (!turn.job) note_blocked(queue, nullptr, Block::kNone, now);
+  return turn.job != nullptr;
+}
+
+// Why waiting is of no use.
+std::optional<std::string> Engine::never_starts(const Job& job) const {
+  if (too_long_for_ecs(job)) return reasons::kOverridesTooLong;
+  if (host_.instance.empty()) return std::nullopt;
+  Room need = room_of(job);
+  bool too_large = config_.strict_capacity ? !host_.total.holds(need) : need.gpus > host_.total.gpus;
+  if (!too_large) return std::nullopt;
+  return fmt::format(
+      "{} It asks for {:g} vCPUs, {} MiB and {} GPUs; the host has {:g} vCPUs, {} MiB and {} GPUs.",
+      reasons::kResourceRequirement, static_cast<double>(need.vcpus_milli) / 1000, need.memory_mib, need.gpus,
+      static_cast<double>(host_.total.vcpus_milli) / 1000, host_.total.memory_mib, host_.total.gpus);
 }
 
 // A job that asks for more than the host has runs alone, so that a production definition can be tried on a
 // laptop.
 bool Engine::fits_host(const Job& job) const {
-  if (host_.attempts == 0) return true;
-  return host_.used_milli + job.vcpus_milli <= host_.vcpus_milli &&
-         host_.used_mib + job.memory_mib <= host_.memory_mib && host_.used_gpus + job.gpus <= host_.gpus;
+  return host_.attempts == 0 || (host_.total - host_.used).holds(room_of(job));
 }
 
-ComputeEnvironment* Engine::place(const Job& job) const {
-  if (!fits_host(job)) return nullptr;
-  for (ComputeEnvironment* environment : job.queue->environments)
-    if (environment->enabled() && environment->used_milli + job.vcpus_milli <= environment->max_milli())
-      return environment;
-  return nullptr;
+// Whether what `job` would take is kept for shares that are not active. One attempt of a queue always runs.
+bool Engine::is_reserved(const Job& job, TimeMs now) const {
+  const JobQueue& queue = *job.queue;
+  double part = queue.line.reserved(now);
+  if (part == 0) return false;
+  int64_t running = 0, most = 0;
+  for (const auto& share : queue.line.shares()) running += share->running_milli;
+  for (const ComputeEnvironment* environment : queue.environments)
+    if (environment->enabled()) most += environment->max_milli();
+  most = std::min(most, host_.total.vcpus_milli);
+  return running > 0 &&
+         static_cast<double>(running + job.vcpus_milli) > static_cast<double>(most) * (1 - part);
 }
 
-void Engine::take_room(Job& job, ComputeEnvironment* environment) {
-  job.placed = environment;
-  if (environment) environment->used_milli += job.vcpus_milli;
-  host_.used_milli += job.vcpus_milli;
-  host_.used_mib += job.memory_mib;
-  host_.used_gpus += job.gpus;
+// Where `job` may start now.
+Engine::Placement Engine::place(const Job& job, TimeMs now) {
+  if (host_.instance.empty()) return {nullptr, Block::kNoHost, nullptr};
+  const ComputeEnvironment* could = nullptr;
+  bool any_enabled = false, room = false;
+  bool has_all = has_what_it_needs(job);
+  bool reserved = has_all && is_reserved(job, now);
+  for (ComputeEnvironment* environment : job.queue->environments) {
+    if (!environment->enabled()) continue;
+    any_enabled = true;
+    if (job.vcpus_milli > environment->max_milli()) continue;
+    if (!could) could = environment;
+    if (!has_all || reserved || !fits_host(job) ||
+        environment->used_milli + job.vcpus_milli > environment->max_milli())
+      continue;
+    room = true;
+    if (std::none_of(claims_.begin(), claims_.end(),
+                     [&](Claim& claim) { return delays(claim, job, *environment, now); }))
+      return {environment, Block::kNone, nullptr};
+  }
+  if (!any_enabled) return {nullptr, Block::kInvalidEnvironments, nullptr};
+  if (!could) return {nullptr, Block::kMaxResource, nullptr};
+  if (reserved) return {nullptr, Block::kReservation, nullptr};
+  if (!has_all) return {nullptr, Block::kConsumables, could};
+  return {nullptr, room ? Block::kClaimed : Block::kNoRoom, could};
+}
+
+void Engine::take_room(Job& job) {
+  if (job.placed) job.placed->used_milli += job.vcpus_milli;
+  host_.used += room_of(job);
   ++host_.attempts;
 }
 
 void Engine::give_room_back(Job& job) {
   if (job.placed) job.placed->used_milli -= job.vcpus_milli;
   job.placed = nullptr;
-  host_.used_milli -= job.vcpus_milli;
-  host_.used_mib -= job.memory_mib;
-  host_.used_gpus -= job.gpus;
+  host_.used -= room_of(job);
   --host_.attempts;
 }
 
 // Starts an attempt in `job.placed`; with `front`, as soon as that one has ended.
-void Engine::start(Job& job, const Job* front) {
+void Engine::start(Job& job, const Job* front, TimeMs now) {
   const ComputeEnvironment& environment = *job.placed;
   job.current = std::make_unique<Attempt>();
   job.current->token = ++last_token_;
@@ -111,10 +185,12 @@ void Engine::start(Job& job, const Job* front) {
   EffectiveJob effective = effective_job(job);
   job.current->timeout_ms = effective.timeout_s.value_or(0) * 1000;
   attempts_[job.current->token] = &job;
+  take_consumables(job);
   set_status(job, JobStatus::kStarting);
+  job.queue->moved_at = now;
+  count_attempt(job, now);
   effects_.push_back(start_effect(job, effective));
 }
-
 StartAttempt Engine::start_effect(const Job& job, const EffectiveJob& effective) const {
   StartAttempt effect;
   effect.token = job.current->token;
@@ -144,33 +220,6 @@ StartAttempt Engine::start_effect(const Job& job, const EffectiveJob& effective)
   std::tie(effect.log_group, effect.log_stream) =
       log_place(*job.definition, effective.container, ids_.task_id(effect.token));
   return effect;
-}
-
-std::string Engine::why_waiting(const Job& job) const {
-  const auto& waiting = job.queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
-  if (!waiting.empty() && waiting.begin()->second != &job)
-    return fmt::format("Waits behind other jobs of {}, which are started in the order of submission.",
-                       job.queue->name);
-  if (host_.instance.empty()) return "No host is there to run jobs yet.";
-  bool any_enabled = false, any_large_enough = false;
-  std::string rooms;
-  for (const ComputeEnvironment* environment : job.queue->environments) {
-    any_enabled |= environment->enabled();
-    any_large_enough |= job.vcpus_milli <= environment->max_milli();
-    int64_t max = std::min(environment->max_milli(), host_.vcpus_milli);
-    int64_t free = std::max<int64_t>(0, std::min(environment->max_milli() - environment->used_milli,
-                                                 host_.vcpus_milli - host_.used_milli));
-    rooms += fmt::format("; {} {} {:g} of {:g} free", environment->name,
-                         environment->enabled() ? "has" : "is DISABLED,", vcpus(free), vcpus(max));
-  }
-  if (!any_enabled) return reasons::kInvalidEnvironments;
-  if (!any_large_enough) return reasons::kMaxResource;
-  std::string text =
-      fmt::format("Needs {:g} vCPUs and {} MiB{}", vcpus(job.vcpus_milli), job.memory_mib, rooms);
-  int64_t free_mib = host_.memory_mib - host_.used_mib;
-  if (free_mib < job.memory_mib)
-    text += fmt::format("; {} of {} MiB free", std::max<int64_t>(free_mib, 0), host_.memory_mib);
-  return text + ".";
 }
 
 }  // namespace millrace::engine

@@ -46,13 +46,24 @@ constexpr char kVersion4[] = R"sql(
 CREATE TABLE submission_tokens(job INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE) STRICT;
 )sql";
 
+// Scheduling policies, consumable resources, and what jobs and queues have of them.
+constexpr char kVersion5[] = R"sql(
+ALTER TABLE jobs ADD COLUMN share TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE policies(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
+  tags TEXT NOT NULL) STRICT;
+CREATE TABLE consumables(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
+  tags TEXT NOT NULL) STRICT;
+CREATE TABLE usages(queue INTEGER NOT NULL, share TEXT NOT NULL, vcpu_seconds REAL NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY(queue, share)) STRICT, WITHOUT ROWID;
+)sql";
+
 // What makes version n + 1 of version n. user_version of the file says how many were done.
-constexpr std::array<const char*, 4> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4};
+constexpr std::array<const char*, 5> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 constexpr char kJobColumns[] =
     "SELECT seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, submission, state, "
-    "parent "
-    "FROM jobs ";
+    "parent, share, priority FROM jobs ";
 
 // The names in a job's `state` are short because a million rows carry them.
 json::object encode(const Attempt& attempt) {
@@ -86,8 +97,16 @@ std::string encode_state(const Job& job) {
   if (job.stopped_at) out["s"] = job.stopped_at;
   if (!job.status_reason.empty()) out["r"] = job.status_reason;
   if (!job.stop_reason.empty()) out["sr"] = job.stop_reason;
-  int flags = (job.cancelled ? 1 : 0) | (job.terminated ? 2 : 0) | (job.timed_out ? 4 : 0);
+  int flags =
+      (job.cancelled ? 1 : 0) | (job.terminated ? 2 : 0) | (job.timed_out ? 4 : 0) | (job.holds ? 8 : 0);
   if (flags) out["f"] = flags;
+  if (job.timeout_s) out["to"] = job.timeout_s;
+  if (job.needs && job.parent == 0) {
+    json::array needs;
+    for (const auto& [resource, quantity] : *job.needs)
+      needs.push_back(json::array{resource->name, quantity});
+    out["k"] = std::move(needs);
+  }
   if (job.tags) out["t"] = *job.tags;
   if (job.array) out["z"] = json::array{job.array->size, job.array->limit, job.array->sequential};
   if (job.current) out["c"] = encode(*job.current);
@@ -100,7 +119,15 @@ std::string encode_state(const Job& job) {
   return json::serialize(out);
 }
 
-void decode_state(std::string_view text, Job& job) {
+std::shared_ptr<const ConsumableNeeds> decode_needs(const json::array& in, const Engine& engine) {
+  auto needs = std::make_shared<ConsumableNeeds>();
+  for (const json::value& need : in)
+    if (ConsumableResource* resource = engine.find_consumable(base::view(need.at(0).as_string())))
+      needs->emplace_back(resource, need.at(1).as_int64());
+  return needs;
+}
+
+void decode_state(std::string_view text, Job& job, const Engine& engine) {
   if (text.empty()) return;
   json::value value = base::parse_json(text);
   const json::object& in = value.as_object();
@@ -112,6 +139,10 @@ void decode_state(std::string_view text, Job& job) {
   job.cancelled = flags & 1;
   job.terminated = flags & 2;
   job.timed_out = flags & 4;
+  job.holds = flags & 8;
+  job.timeout_s = static_cast<int32_t>(base::find_int(in, "to").value_or(0));
+  if (const json::array* needs = base::find_array(in, "k"); needs && !is_finished(job.status))
+    job.needs = decode_needs(*needs, engine);
   if (const json::object* tags = base::find_object(in, "t")) job.tags = std::make_unique<json::object>(*tags);
   if (const json::array* array = base::find_array(in, "z")) {
     job.array =
@@ -141,7 +172,7 @@ std::unique_ptr<Job> read_job(const sql::Statement& row, const Engine& engine) {
   job->gpus = static_cast<int32_t>(row.int64(7));
   job->name = row.text(8);
   job->submission = row.text(9);
-  decode_state(row.text(10), *job);
+  decode_state(row.text(10), *job, engine);
   job->parent = static_cast<JobSeq>(row.int64(11));
   if (const Job* parent = job->parent != 0 ? engine.find_job(job->parent) : nullptr) {
     job->name = parent->name;
@@ -174,7 +205,7 @@ Store::Store(const std::string& path) {
   insert_job_ = connection_->prepare(
       "INSERT INTO jobs(seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, "
       "submission, "
-      "state, parent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+      "state, parent, share, priority) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
   update_job_ = connection_->prepare("UPDATE jobs SET status = $2, state = $3 WHERE seq = $1");
   put_meta_ = connection_->prepare(
       "INSERT INTO meta(key, value) VALUES ($1, $2) "
@@ -195,7 +226,34 @@ void Store::migrate(size_t version) {
   transaction.commit();
 }
 
+void Store::load_shares(Engine& engine) {
+  auto rows = connection_->prepare("SELECT number, name, body, tags FROM policies");
+  while (rows->step()) {
+    auto policy = std::make_unique<SchedulingPolicy>();
+    policy->number = rows->int64(0);
+    policy->name = rows->text(1);
+    policy->fairshare = parse_object(rows->text(2));
+    policy->tags = parse_object(rows->text(3));
+    engine.restore(std::move(policy));
+  }
+  rows = connection_->prepare("SELECT number, name, body, tags FROM consumables");
+  while (rows->step()) {
+    auto resource = std::make_unique<ConsumableResource>();
+    resource->number = rows->int64(0);
+    resource->name = rows->text(1);
+    json::object body = parse_object(rows->text(2));
+    resource->replenishable = body.at("replenishable").as_bool();
+    resource->total = body.at("total").as_int64();
+    resource->used_up = body.at("used_up").as_int64();
+    resource->created_at = body.at("created").as_int64();
+    for (const auto& [token, at] : body.at("tokens").as_object()) resource->tokens[token] = at.as_int64();
+    resource->tags = parse_object(rows->text(3));
+    engine.restore(std::move(resource));
+  }
+}
+
 void Store::load(Engine& engine) {
+  load_shares(engine);
   auto rows = connection_->prepare("SELECT number, name, revision, active, body, tags FROM definitions");
   while (rows->step()) {
     auto definition = std::make_unique<JobDefinition>();
@@ -233,13 +291,20 @@ void Store::load(Engine& engine) {
       queue->environments.push_back(environments.at(pair.at(1).as_int64()));
     }
     queue->time_limit_actions = body.at("actions").as_array();
+    if (auto policy = base::find_string(body, "policy"))
+      queue->line.follow(engine.policies().at(std::string(*policy)).get());
     queue->tags = parse_object(rows->text(3));
     engine.restore(std::move(queue));
   }
+  rows = connection_->prepare("SELECT queue, share, vcpu_seconds, at FROM usages");
+  while (rows->step())
+    engine.restore(Changes::Usage{rows->int64(0), std::string(rows->text(1)), rows->real(2), rows->int64(3)});
   rows = connection_->prepare(std::string(kJobColumns) + "WHERE status < 5 ORDER BY seq");
   std::vector<std::pair<JobSeq, int32_t>> arrays;
   while (rows->step()) {
     std::unique_ptr<Job> job = read_job(*rows, engine);
+    job->share = &job->queue->line.share(rows->text(12));
+    job->priority = static_cast<int32_t>(rows->int64(13));
     if (job->array) arrays.emplace_back(job->seq, job->array->size);
     engine.restore(std::move(job));
   }
@@ -278,7 +343,42 @@ void Store::write_job(const Job& job) {
   insert_job_->bind(8, static_cast<int64_t>(job.gpus))
       .bind(9, job.parent == 0 ? std::string_view(job.name) : "");
   insert_job_->bind(10, job.parent == 0 ? std::string_view(job.submission) : "");
-  insert_job_->bind(11, encode_state(job)).bind(12, static_cast<int64_t>(job.parent)).run();
+  insert_job_->bind(11, encode_state(job)).bind(12, static_cast<int64_t>(job.parent));
+  insert_job_->bind(13, job.share->identifier).bind(14, int64_t{job.priority}).run();
+}
+
+void Store::commit_shares(const Changes& changes) {
+  for (int64_t number : changes.deleted_policies)
+    connection_->prepare("DELETE FROM policies WHERE number = $1")->bind(1, number).run();
+  for (const SchedulingPolicy* p : changes.policies) {
+    auto put = connection_->prepare(
+        "INSERT INTO policies(number, name, body, tags) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT(number) DO UPDATE SET body = excluded.body, tags = excluded.tags");
+    put->bind(1, p->number).bind(2, p->name);
+    put->bind(3, json::serialize(p->fairshare)).bind(4, json::serialize(p->tags)).run();
+  }
+  for (int64_t number : changes.deleted_consumables)
+    connection_->prepare("DELETE FROM consumables WHERE number = $1")->bind(1, number).run();
+  for (const ConsumableResource* c : changes.consumables) {
+    json::object tokens;
+    for (const auto& [token, at] : c->tokens) tokens[token] = at;
+    json::object body{{"replenishable", c->replenishable},
+                      {"total", c->total},
+                      {"used_up", c->used_up},
+                      {"created", c->created_at},
+                      {"tokens", std::move(tokens)}};
+    auto put = connection_->prepare(
+        "INSERT INTO consumables(number, name, body, tags) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT(number) DO UPDATE SET body = excluded.body, tags = excluded.tags");
+    put->bind(1, c->number).bind(2, c->name);
+    put->bind(3, json::serialize(body)).bind(4, json::serialize(c->tags)).run();
+  }
+  if (changes.usages.empty()) return;
+  auto put = connection_->prepare(
+      "INSERT INTO usages(queue, share, vcpu_seconds, at) VALUES ($1, $2, $3, $4) ON CONFLICT(queue, share) "
+      "DO UPDATE SET vcpu_seconds = excluded.vcpu_seconds, at = excluded.at");
+  for (const Changes::Usage& usage : changes.usages)
+    put->bind(1, usage.queue).bind(2, usage.share).bind(3, usage.vcpu_seconds).bind(4, usage.at).run();
 }
 
 void Store::commit(const Changes& changes, const Engine& engine, const Tokens& tokens) {
@@ -303,6 +403,7 @@ void Store::commit(const Changes& changes, const Engine& engine, const Tokens& t
         .bind(4, json::serialize(e->tags))
         .run();
   }
+  commit_shares(changes);
   for (const JobQueue* q : changes.queues) {
     json::array environments;
     for (size_t i = 0; i < q->environments.size(); ++i)
@@ -310,6 +411,7 @@ void Store::commit(const Changes& changes, const Engine& engine, const Tokens& t
     json::object body{{"priority", q->priority},      {"enabled", q->enabled},
                       {"deleting", q->deleting},      {"deleted", q->deleted},
                       {"environments", environments}, {"actions", q->time_limit_actions}};
+    if (q->line.policy()) body["policy"] = q->line.policy()->name;
     auto put = connection_->prepare(
         "INSERT INTO queues(number, name, body, tags) VALUES ($1, $2, $3, $4) "
         "ON CONFLICT(number) DO UPDATE SET body = excluded.body, tags = excluded.tags");
@@ -351,7 +453,7 @@ void Store::probe() {
   transaction.commit();
 }
 
-bool Store::purge(TimeMs before, int64_t most) {
+bool Store::purge(TimeMs before, int64_t most, const Engine& engine) {
   // Oldest first in each queue; what was submitted later than `before` cannot have ended before it.
   constexpr std::array<const char*, 2> kOldest = {
       "SELECT queue, seq, created, state FROM jobs WHERE status = 5 AND parent = 0 AND (queue, seq) > ($1, "
@@ -380,7 +482,8 @@ bool Store::purge(TimeMs before, int64_t most) {
       Place here{oldest->int64(0), oldest->int64(1)};
       TimeMs created = oldest->int64(2);
       Job job;
-      decode_state(oldest->text(3), job);
+      job.status = which == 0 ? JobStatus::kSucceeded : JobStatus::kFailed;
+      decode_state(oldest->text(3), job, engine);
       oldest->reset();
       if (created >= before) {
         place = {here.queue + 1, -1};  // on to the next queue
@@ -402,6 +505,8 @@ bool Store::purge(TimeMs before, int64_t most) {
       place = here;
     }
   }
+  // No window of a scheduling policy is longer than a week.
+  connection_->prepare("DELETE FROM usages WHERE at < $1 - 604800000")->bind(1, before).run();
   transaction.commit();
   return left <= 0;
 }

@@ -44,7 +44,7 @@ class Store {
 
   // Drops jobs that finished before `before`, with their children; at most about `most` rows, in one
   // transaction. True when there may be more of them now. Goes on where the last call ended.
-  bool purge(TimeMs before, int64_t most);
+  bool purge(TimeMs before, int64_t most, const Engine& engine);
 
   // A job that finished; nothing when there is none of that number. The engine lends its queues and
   // definitions.
@@ -62,6 +62,8 @@ class Store {
  private:
   void migrate(size_t version);
   void write_job(const Job& job);
+  void load_shares(Engine& engine);
+  void commit_shares(const Changes& changes);
 
   std::unique_ptr<sql::Connection> connection_;
   std::unique_ptr<sql::Statement> insert_job_, update_job_, put_meta_;

@@ -116,6 +116,12 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
     job.depends_on = *dependencies;
   if (const json::object* array = base::find_object(submission, "arrayProperties"))
     job.array_size = base::find_int(*array, "size").value_or(0);
+  job.share = base::find_string(submission, "shareIdentifier").value_or("");
+  job.priority = base::find_int(submission, "schedulingPriorityOverride")
+                     .value_or(base::find_int(definition.body, "schedulingPriority").value_or(0));
+  const json::object* consumables = base::find_object(submission, "consumableResourcePropertiesOverride");
+  if (!consumables) consumables = base::find_object(definition.body, "consumableResourceProperties");
+  if (consumables) job.consumables = *consumables;
   job.propagate_tags = base::find_bool(submission, "propagateTags")
                            .value_or(base::find_bool(definition.body, "propagateTags").value_or(false));
   return job;

@@ -22,6 +22,9 @@ struct EffectiveJob {
   json::array depends_on;
   int64_t array_size = 0;  // 0: no array job
   bool propagate_tags = false;
+  std::string share;
+  int64_t priority = 0;      // in the share
+  json::object consumables;  // consumableResourceProperties
   Resources resources;
 };
 

@@ -73,6 +73,11 @@ json::object describe(const Job& job, const Engine& engine) {
   out["jobId"] = id;
   out["jobQueue"] = job.queue->arn(config);
   out["status"] = name(job.status);
+  if (!effective.share.empty()) {
+    out["shareIdentifier"] = effective.share;
+    out["schedulingPriority"] = effective.priority;
+  }
+  if (!effective.consumables.empty()) out["consumableResourceProperties"] = effective.consumables;
   json::array attempts;
   for (const Attempt& attempt : job.attempts) {
     json::object container;
@@ -136,6 +141,7 @@ json::object summarize(const Job& job, const Engine& engine) {
   if (job.array) out["arrayProperties"] = {{"size", job.array->size}};
   if (job.parent != 0) out["arrayProperties"] = {{"index", job.index()}};
   out["jobDefinition"] = job.definition->arn(config);
+  if (job.share && !job.share->identifier.empty()) out["shareIdentifier"] = job.share->identifier;
   if (job.cancelled) out["isCancelled"] = true;
   if (job.terminated) out["isTerminated"] = true;
   return out;

@@ -4,7 +4,9 @@
 
 #include "aws/api_error.h"
 #include "base/random.h"
+#include "base/time.h"
 #include "engine/queries.h"
+#include "engine/snapshot.h"
 
 namespace millrace::services {
 namespace {
@@ -19,7 +21,7 @@ struct Write {
   std::string_view name;
   ApiOperation operation;
 };
-constexpr std::array<Write, 15> kWrites = {{
+constexpr std::array<Write, 21> kWrites = {{
     {"RegisterJobDefinition", ApiOperation::kRegisterJobDefinition},
     {"DeregisterJobDefinition", ApiOperation::kDeregisterJobDefinition},
     {"CreateComputeEnvironment", ApiOperation::kCreateComputeEnvironment},
@@ -33,23 +35,42 @@ constexpr std::array<Write, 15> kWrites = {{
     {"TerminateJob", ApiOperation::kTerminateJob},
     {"CancelJobs", ApiOperation::kCancelJobs},
     {"TerminateJobs", ApiOperation::kTerminateJobs},
+    {"CreateSchedulingPolicy", ApiOperation::kCreateSchedulingPolicy},
+    {"UpdateSchedulingPolicy", ApiOperation::kUpdateSchedulingPolicy},
+    {"DeleteSchedulingPolicy", ApiOperation::kDeleteSchedulingPolicy},
+    {"CreateConsumableResource", ApiOperation::kCreateConsumableResource},
+    {"UpdateConsumableResource", ApiOperation::kUpdateConsumableResource},
+    {"DeleteConsumableResource", ApiOperation::kDeleteConsumableResource},
     {"TagResource", ApiOperation::kTagResource},
     {"UntagResource", ApiOperation::kUntagResource},
 }};
+
+// A query that needs nothing but the engine.
+template <json::object (*Of)(const json::object&, const Engine&)>
+json::object of_engine(const json::object& input, const Engine& engine, Store&) {
+  return Of(input, engine);
+}
+
+json::object snapshot_now(const json::object& input, const Engine& engine, Store&) {
+  return engine::get_job_queue_snapshot(input, engine, base::SystemClock().now_ms());
+}
 
 struct ReadOperation {
   std::string_view name;
   Query query;
 };
-constexpr std::array<ReadOperation, 6> kReads = {{
+constexpr std::array<ReadOperation, 12> kReads = {{
     {"DescribeJobs", engine::describe_jobs},
     {"ListJobs", engine::list_jobs},
-    {"DescribeJobDefinitions", [](const json::object& input, const Engine& e,
-                                  Store&) { return engine::describe_job_definitions(input, e); }},
-    {"DescribeComputeEnvironments", [](const json::object& input, const Engine& e,
-                                       Store&) { return engine::describe_compute_environments(input, e); }},
-    {"DescribeJobQueues", [](const json::object& input, const Engine& e,
-                             Store&) { return engine::describe_job_queues(input, e); }},
+    {"DescribeJobDefinitions", of_engine<engine::describe_job_definitions>},
+    {"DescribeComputeEnvironments", of_engine<engine::describe_compute_environments>},
+    {"DescribeJobQueues", of_engine<engine::describe_job_queues>},
+    {"DescribeSchedulingPolicies", of_engine<engine::describe_scheduling_policies>},
+    {"ListSchedulingPolicies", of_engine<engine::list_scheduling_policies>},
+    {"DescribeConsumableResource", of_engine<engine::describe_consumable_resource>},
+    {"ListConsumableResources", of_engine<engine::list_consumable_resources>},
+    {"ListJobsByConsumableResource", of_engine<engine::list_jobs_by_consumable_resource>},
+    {"GetJobQueueSnapshot", snapshot_now},
     {"ListTagsForResource", engine::list_tags_for_resource},
 }};
 

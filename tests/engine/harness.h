@@ -15,7 +15,8 @@ inline json::object object(const std::string& text) { return base::parse_json(te
 
 class Harness {
  public:
-  explicit Harness(int64_t vcpus = 4, int64_t memory_mib = 8192) : engine(config()) {
+  explicit Harness(int64_t vcpus = 4, int64_t memory_mib = 8192, const Config& with = config())
+      : engine(with) {
     apply(HostUp{"i-0123456789abcdef0", vcpus * 1000, memory_mib, 0});
   }
 

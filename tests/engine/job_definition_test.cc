@@ -215,7 +215,7 @@ TEST(JobDefinition, MultinodeIsCheckedBeforeItIsRefused) {
   });
 }
 
-TEST(JobDefinition, ConsumableResourcesAreCheckedBeforeTheyAreRefused) {
+TEST(JobDefinition, ConsumableResourcesAreChecked) {
   auto list = [](int count, const std::string& name = "") {
     std::string entries;
     for (int i = 0; i < count; ++i)
@@ -226,10 +226,10 @@ TEST(JobDefinition, ConsumableResourcesAreCheckedBeforeTheyAreRefused) {
   expect_refused({
       {list(2, "r"), "Cannot have duplicate consumableResource in consumableResourceProperties"},
       {list(6), "Each ConsumableResourceProperty can have at most 5 consumableResources"},
-      {list(5), "consumableResourceProperties is not supported by this version of Millrace."},
   });
   Harness h;
   h.ok(kRegister, list(0));
+  h.ok(kRegister, list(5));
 }
 
 TEST(JobDefinition, TasksAreCheckedBeforeTheyAreRefused) {

@@ -36,6 +36,7 @@ class EngineWorld {
   struct Counts {
     int submitted = 0, succeeded = 0, failed = 0, retried = 0, timed_out = 0, terminated = 0;
     int crashes = 0, failed_commits = 0, host_deaths = 0, resent = 0;
+    int passed = 0;
     int on_deck = 0, revoked = 0, dependent = 0, arrays = 0;
   };
   const Counts& counts() const { return counts_; }
@@ -76,6 +77,7 @@ class EngineWorld {
   void check_jobs();
   void check_room();
   void check_nothing_waits_for_nothing();
+  void check_passing(const engine::Job& job, const engine::Job& first) const;
   void check_dependencies(const engine::Job& job);
   void check_array(const engine::Job& job);
   bool is_unmade_child(engine::JobSeq seq);
@@ -111,7 +113,7 @@ class EngineWorld {
   std::map<uint64_t, std::pair<std::string, int>> tokens_;  // performed starts: job and attempt
   engine::JobSeq last_job_ = 0;                             // highest durable numbers
   uint64_t last_token_ = 0;
-  Counts counts_;
+  mutable Counts counts_;
 };
 
 }  // namespace millrace::simulation

@@ -223,6 +223,26 @@ void EngineWorld::check_room() {
 }
 
 // The head of a queue for which there is room does not wait.
+// `job` was started although `first` stands before it in their queue: it must end in time, or leave room
+// enough beside everything that may run for ever.
+void EngineWorld::check_passing(const Job& job, const Job& first) const {
+  ++counts_.passed;
+  if (job.current->timeout_ms > 0) return;
+  int64_t milli = first.vcpus_milli, mib = first.memory_mib;
+  for (int64_t number = 1; number < 1000; ++number)
+    if (JobQueue* queue = engine_->queue(number))
+      for (JobStatus status : {JobStatus::kStarting, JobStatus::kRunning})
+        for (const auto& [seq, other] : queue->jobs[static_cast<size_t>(status)]) {
+          if (other->current->after != 0 || other->current->timeout_ms > 0) continue;
+          milli += other->vcpus_milli;
+          mib += other->memory_mib;
+        }
+  hold(milli <= offered_.vcpus_milli && mib <= offered_.memory_mib,
+       "job {} without a timeout passed job {}, which has no room beside it: {}", job.seq, first.seq,
+       engine_->why_waiting(first));
+}
+
+// The one with the best standing never waits while there is room for it; the others may wait for its sake.
 void EngineWorld::check_nothing_waits_for_nothing() {
   if (offered_.instance.empty()) return;
   int64_t used_milli = 0, used_mib = 0, attempts = 0;
@@ -239,13 +259,21 @@ void EngineWorld::check_nothing_waits_for_nothing() {
       const auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
       if (!waiting.empty()) heads.push_back(waiting.begin()->second);
     }
+  std::sort(heads.begin(), heads.end(), [](const Job* a, const Job* b) {
+    return a->queue->priority != b->queue->priority ? a->queue->priority > b->queue->priority
+                                                    : a->seq < b->seq;
+  });
   for (const Job* job : heads) {
     bool fits = attempts == 0 || (used_milli + job->vcpus_milli <= offered_.vcpus_milli &&
                                   used_mib + job->memory_mib <= offered_.memory_mib);
-    if (!fits) continue;
-    for (const engine::ComputeEnvironment* environment : job->queue->environments)
-      hold(!environment->enabled() || environment->used_milli + job->vcpus_milli > environment->max_milli(),
+    bool could = false;
+    for (const engine::ComputeEnvironment* environment : job->queue->environments) {
+      if (!environment->enabled() || job->vcpus_milli > environment->max_milli()) continue;
+      could = true;
+      hold(!fits || environment->used_milli + job->vcpus_milli > environment->max_milli(),
            "job {} waits although {} has room: {}", job->seq, environment->name, engine_->why_waiting(*job));
+    }
+    if (could) break;
   }
 }
 
