@@ -27,6 +27,15 @@ json::object ApiClient::logs(const std::string& operation, const json::object& i
   return send(std::move(request), "logs");
 }
 
+json::object ApiClient::own(const std::string& path, const json::object& input) {
+  http::ClientRequest request;
+  request.method = "POST";
+  request.url = endpoint_ + "/" + path;
+  request.headers.add("Content-Type", "application/json");
+  request.body = json::serialize(input);
+  return send(std::move(request), "millrace");
+}
+
 json::object ApiClient::send(http::ClientRequest request, const std::string& service) {
   aws::sign(request, credentials_, region_, service, base::SystemClock().now_ms());
   http::ClientResponse response = client_.send(std::move(request));

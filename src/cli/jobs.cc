@@ -9,20 +9,17 @@
 #include <string>
 #include <vector>
 
-#include "aws/api_error.h"
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/time.h"
-#include "cli/api_client.h"
 #include "cli/commands.h"
-#include "cli/data_folder.h"
+#include "cli/engine_connection.h"
 #include "cli/job_facts.h"
 #include "cli/job_page.h"
 #include "cli/job_walk.h"
 #include "cli/printable.h"
 #include "cli/table.h"
 #include "engine/status.h"
-#include "services/identities.h"
 
 namespace millrace::cli {
 namespace {
@@ -51,18 +48,6 @@ struct Arguments {
   uint64_t limit = 100;
   size_t attempt = 0;  // 0: the latest that has printed
   bool json = false, log = false;
-};
-
-struct EngineConnection {
-  DataFolder folder;
-  std::string endpoint;
-  http::Client http;
-  ApiClient api;
-
-  explicit EngineConnection(const Arguments& arguments)
-      : folder(name_data_folder(arguments.data.empty() ? default_data_folder() : arguments.data)),
-        endpoint(require_endpoint(folder)),
-        api(http, endpoint, arguments.region, services::read_root_key(folder.keys())) {}
 };
 
 // A request for every job of a queue, newest first. Without a filter and without a status ListJobs would give
@@ -207,7 +192,7 @@ void check(Arguments& arguments) {
 
 void run(Arguments& arguments) {
   check(arguments);
-  EngineConnection engine(arguments);
+  EngineConnection engine(arguments.data, arguments.region);
   if (arguments.job.empty()) {
     Listing(arguments, engine).print();
   } else {
@@ -244,22 +229,10 @@ void add_jobs_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->callback([arguments, &exit_code] {
     spdlog::set_level(spdlog::level::warn);
-    try {
+    exit_code = run_command("jobs", arguments->region, [&] {
       run(*arguments);
-    } catch (const base::UsageError& error) {
-      fmt::print(stderr, "millrace jobs: {}\n", error.what());
-      exit_code = 2;
-    } catch (const aws::ApiError& error) {
-      bool region = std::string_view(error.what()).find("region") != std::string_view::npos;
-      fmt::print(stderr, "millrace jobs: the engine answers: {}{}\n", error.what(),
-                 region ? " `millrace serve` was given another --region than " + arguments->region +
-                              "; say the same one here"
-                        : "");
-      exit_code = 1;
-    } catch (const std::exception& error) {
-      fmt::print(stderr, "millrace jobs: {}\n", error.what());
-      exit_code = 1;
-    }
+      return 0;
+    });
   });
 }
 

@@ -27,6 +27,7 @@
 #include "services/batch.h"
 #include "services/event_outlet.h"
 #include "services/events.h"
+#include "services/events_admin.h"
 #include "services/gateway.h"
 #include "services/identities.h"
 #include "services/logs.h"
@@ -165,8 +166,9 @@ void serve(const Arguments& arguments) {
   services::ObjectFeed feed(objects, hub, services::TrailSelector(arguments.trail));
   services::EventsService events(hub);
   services::SchedulerService scheduler(hub);
+  services::EventsAdmin events_admin(hub);
   services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, clock, batch, s3,
-                            logs, events, scheduler);
+                            logs, events, scheduler, events_admin);
 
   http::ServerOptions options;
   options.host = address.host;

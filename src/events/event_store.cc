@@ -328,6 +328,15 @@ std::vector<EventRow> EventStore::events_after(int64_t seq, size_t limit) {
   return out;
 }
 
+std::vector<EventRow> EventStore::latest_events(size_t limit) {
+  auto rows = connection_->prepare(std::string(kEventColumns) + "ORDER BY seq DESC LIMIT $1");
+  rows->bind(1, static_cast<int64_t>(limit));
+  std::vector<EventRow> out;
+  while (rows->step()) out.push_back(read_event(*rows));
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
 bool EventStore::has_open(std::string_view owner) {
   auto row = connection_->prepare("SELECT 1 FROM deliveries WHERE owner = $1 AND state = 0 LIMIT 1");
   row->bind(1, owner);

@@ -75,6 +75,8 @@ class Hub {
   // Hub::Read.
   std::vector<EventRow> recent(int64_t after, size_t limit) const;
   std::optional<EventRow> find_recent(std::string_view id) const;
+  // When a rule or schedule ("rule:…", "schedule:…") fires next. For Hub::Read.
+  std::optional<TimeMs> fires_at(const std::string& owner) const;
 
  private:
   struct Result {

@@ -35,6 +35,11 @@ TimeMs window_of(const ScheduledCall& call) {
 
 }  // namespace
 
+std::optional<TimeMs> Hub::fires_at(const std::string& owner) const {
+  auto entry = timetable_.find(owner);
+  return entry ? std::optional(entry->due) : std::nullopt;
+}
+
 void Hub::plan_all(TimeMs now) {
   for (const auto& [bus_name, bus] : registry_->buses)
     for (const auto& [name, rule] : bus.rules) plan_rule("rule:" + rule.key(), rule, now);

@@ -60,7 +60,7 @@ void refuse_web_pages(const http::RequestHead& head) {
 
 Gateway::Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock,
                  BatchService& batch, S3Service& s3, LogsService& logs, EventsService& events,
-                 SchedulerService& scheduler)
+                 SchedulerService& scheduler, EventsAdmin& events_admin)
     : options_(std::move(options)),
       identities_(identities),
       clock_(clock),
@@ -69,6 +69,7 @@ Gateway::Gateway(GatewayOptions options, const Identities& identities, const bas
       logs_(logs),
       events_(events),
       scheduler_(scheduler),
+      events_admin_(events_admin),
       workers_(options_.workers) {}
 
 bool Gateway::implements(const aws::Operation& operation) {
@@ -190,10 +191,42 @@ void Gateway::handle(http::Request request, http::Respond respond) {
   const aws::ServiceModel* service = service_of(request.head);
   if (!service) {
     authenticate(request.head, nullptr, &request.body);
+    if (aws::claimed_service(request.head) == "millrace") return call_own(request, std::move(respond));
     throw aws::ApiError(404, "UnknownOperationException",
                         "Millrace has no service '" + aws::claimed_service(request.head) + "'.");
   }
   call(*service, std::move(request), std::move(respond));
+}
+
+void Gateway::call_own(const http::Request& request, http::Respond respond) {
+  constexpr std::string_view kEvents = "/events/";
+  std::string_view path = request.head.path;
+  if (!path.starts_with(kEvents) || request.head.method != "POST")
+    throw aws::ApiError(404, "UnknownOperationException",
+                        "Millrace has nothing at " + request.head.path + ".");
+  json::value input = base::parse_json(request.body.empty() ? "{}" : request.body);
+  if (!input.is_object())
+    throw aws::ApiError(400, "SerializationException", "The request is not a JSON object.");
+  auto shared = std::make_shared<http::Respond>(std::move(respond));
+  events_admin_.call(path.substr(kEvents.size()), std::move(input.as_object()),
+                     [shared](json::object output, std::exception_ptr error) {
+                       http::Response response;
+                       response.headers.add("Content-Type", "application/json");
+                       response.headers.add("x-amzn-requestid", base::uuid4());
+                       if (!error) {
+                         response.body = json::serialize(output);
+                         return (*shared)(std::move(response));
+                       }
+                       try {
+                         std::rethrow_exception(error);
+                       } catch (const aws::ApiError& e) {
+                         response = aws::encode_error(nullptr, e, base::uuid4());
+                       } catch (const std::exception& e) {
+                         response =
+                             aws::encode_error(nullptr, {500, "InternalFailure", e.what()}, base::uuid4());
+                       }
+                       (*shared)(std::move(response));
+                     });
 }
 
 void Gateway::call(const aws::ServiceModel& service, http::Request request, http::Respond respond) {

@@ -12,6 +12,7 @@
 #include "http/server.h"
 #include "services/batch.h"
 #include "services/events.h"
+#include "services/events_admin.h"
 #include "services/identities.h"
 #include "services/logs.h"
 #include "services/s3.h"
@@ -30,7 +31,8 @@ struct GatewayOptions {
 class Gateway final : public http::RequestHandler {
  public:
   Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock, BatchService& batch,
-          S3Service& s3, LogsService& logs, EventsService& events, SchedulerService& scheduler);
+          S3Service& s3, LogsService& logs, EventsService& events, SchedulerService& scheduler,
+          EventsAdmin& events_admin);
 
   std::unique_ptr<http::BodySink> open(const http::RequestHead& head) override;
   void handle(http::Request request, http::Respond respond) override;
@@ -53,6 +55,8 @@ class Gateway final : public http::RequestHandler {
   SigningContext authenticate_form(const http::RequestHead& head, const FormFields& fields);
   SigningContext signing_context(const Caller& caller, std::string request_id);
   void call(const aws::ServiceModel& service, http::Request request, http::Respond respond);
+  // What Millrace's own commands ask: POST /events/OPERATION, signed for the service "millrace".
+  void call_own(const http::Request& request, http::Respond respond);
 
   GatewayOptions options_;
   const Identities& identities_;
@@ -62,6 +66,7 @@ class Gateway final : public http::RequestHandler {
   LogsService& logs_;
   EventsService& events_;
   SchedulerService& scheduler_;
+  EventsAdmin& events_admin_;
   aws::Verifier verifier_;
   base::WorkerPool workers_;
 };

@@ -1,7 +1,9 @@
 """Without this: an upload, an event or a clock does not start the job that it should, or starts it twice."""
 
+import datetime
 import json
 import os
+import subprocess
 import sys
 import unittest
 import warnings
@@ -18,6 +20,11 @@ warnings.simplefilter("ignore", ResourceWarning)  # botocore leaves its sockets 
 def all_jobs(batch, queue):
     return [job for page in batch.get_paginator("list_jobs").paginate(
         jobQueue=queue, filters=[{"name": "AFTER_CREATED_AT", "values": ["0"]}]) for job in page["jobSummaryList"]]
+
+
+def run_millrace(server, *arguments):
+    return subprocess.run([server.binary, *arguments, "--data", server.data], env=server.environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
 class Events(unittest.TestCase):
@@ -198,6 +205,200 @@ class Uploads(unittest.TestCase):
         wait_until(lambda: self.jobs("native"), "the last upload has its job")
         self.assertEqual(len(self.jobs("BatchDBJobExecutedByCloudWatchRule")), 1)
         self.assertEqual(len(self.jobs("native")), 1)
+
+
+class Schedules(unittest.TestCase):
+    def test_the_scheduler_submits_by_the_universal_target(self):
+        with MillraceServer() as server:
+            batch = server.boto3("batch")
+            queue = make_queue(batch)
+            definition = make_definition(batch, ["sh", "-c", "echo $0", "Ref::at"], "chunk", parameters={"at": "-"})
+            scheduler = server.boto3("scheduler")
+            scheduler.create_schedule_group(Name="nightly", Tags=[{"Key": "a", "Value": "b"}])
+            arn = scheduler.create_schedule(
+                Name="ingest-daily-trigger", GroupName="nightly", ScheduleExpression="rate(12 hours)",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                Target={"Arn": "arn:aws:scheduler:::aws-sdk:batch:submitJob",
+                        "RoleArn": "arn:aws:iam::123456789012:role/scheduler",
+                        "Input": json.dumps({"JobDefinition": definition, "JobName": "ingest", "JobQueue": queue,
+                                             "Parameters": {"at": "<aws.scheduler.scheduled-time>"}})})["ScheduleArn"]
+            self.assertEqual(arn, "arn:aws:scheduler:us-east-1:123456789012:schedule/nightly/ingest-daily-trigger")
+            summary = wait_until(lambda: all_jobs(batch, queue), "the first firing has its job")
+            job = wait_for_job(batch, summary[0]["jobId"])
+            self.assertEqual((job["jobName"], job["status"]), ("ingest", "SUCCEEDED"))
+            self.assertRegex(job["parameters"]["at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+            schedule = scheduler.get_schedule(Name="ingest-daily-trigger", GroupName="nightly")
+            self.assertEqual((schedule["State"], schedule["ScheduleExpressionTimezone"]), ("ENABLED", "UTC"))
+            self.assertEqual(schedule["Target"]["RetryPolicy"],
+                             {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185})
+            listed = scheduler.list_schedules(GroupName="nightly", NamePrefix="ingest")["Schedules"]
+            self.assertEqual([entry["Arn"] for entry in listed], [arn])
+            with self.assertRaises(ClientError) as caught:
+                scheduler.create_schedule(Name="bad", ScheduleExpression="rate(10 years)",
+                                          FlexibleTimeWindow={"Mode": "OFF"}, Target=schedule["Target"])
+            self.assertEqual(caught.exception.response["Error"]["Message"], "Invalid Schedule Expression rate(10 years).")
+            server.kill()
+            server.start()
+            scheduler, batch = server.boto3("scheduler"), server.boto3("batch")
+            self.assertEqual(len(all_jobs(batch, queue)), 1)
+            scheduler.delete_schedule_group(Name="nightly")
+            with self.assertRaises(ClientError) as caught:
+                scheduler.get_schedule(Name="ingest-daily-trigger", GroupName="nightly")
+            self.assertEqual(caught.exception.response["Error"]["Code"], "ResourceNotFoundException")
+
+    def test_rules_have_schedules(self):
+        with MillraceServer() as server:
+            events = server.boto3("events")
+            rule = events.put_rule(Name="nightly", ScheduleExpression="cron(0 2 * * ? *)")
+            self.assertEqual(events.describe_rule(Name="nightly")["ScheduleExpression"], "cron(0 2 * * ? *)")
+            self.assertEqual(rule["RuleArn"], "arn:aws:events:us-east-1:123456789012:rule/nightly")
+            rules = run_millrace(server, "rules", "--json")
+            self.assertRegex(json.dumps(json.loads(rules.stdout)["rules"][0]["next"]), r"^\d+$")
+            with self.assertRaises(ClientError) as caught:
+                events.put_rule(Name="bad", ScheduleExpression="rate(1 minutes)")
+            self.assertEqual(caught.exception.response["Error"]["Message"], "Parameter ScheduleExpression is not valid.")
+
+
+class Commands(unittest.TestCase):
+    """What became of an event, and why, is told without reading databases."""
+
+    def test_tail_why_test_and_rules(self):
+        with MillraceServer() as server:
+            batch = server.boto3("batch")
+            queue = make_queue(batch)
+            make_definition(batch, ["true"], "nothing")
+            events = server.boto3("events")
+            target = {"Id": "job", "Arn": queue, "BatchParameters": {"JobDefinition": "nothing", "JobName": "j"}}
+            events.put_rule(Name="good", EventPattern='{"detail":{"n":[{"numeric":[">",4]}]}}')
+            events.put_targets(Rule="good", Targets=[target])
+            events.put_rule(Name="broken", EventPattern='{"source":["test"]}')
+            events.put_targets(Rule="broken", Targets=[{**target, "InputTransformer": {
+                "InputPathsMap": {"d": "$.detail"}, "InputTemplate": '{"Parameters": {"d": "<d>"}}'}}])
+            events.put_rule(Name="lost", EventPattern='{"source":["test"]}')
+            events.put_targets(Rule="lost", Targets=[{**target, "BatchParameters": {
+                "JobDefinition": "missing", "JobName": "j"}, "DeadLetterConfig": {
+                    "Arn": "arn:aws:logs:us-east-1:123456789012:log-group:dead"}}])
+            ids = [entry["EventId"] for entry in events.put_events(Entries=[
+                {"Source": "test", "DetailType": "t", "Detail": '{"n":5}'},
+                {"Source": "other", "DetailType": "t", "Detail": '{"n":3}'}])["Entries"]]
+
+            def ended():
+                rules = {rule["name"]: rule for rule in json.loads(run_millrace(server, "rules", "--json").stdout)["rules"]}
+                done = sum(rule["delivered"] + rule["dead"] for rule in rules.values())
+                return rules if done == 3 else None
+            rules = wait_until(ended, "all three deliveries have ended")
+            self.assertEqual([(rules[name]["matched"], rules[name]["delivered"], rules[name]["dead"])
+                              for name in ("good", "broken", "lost")], [(1, 1, 0), (1, 0, 1), (1, 0, 1)])
+            self.assertIn("not valid JSON", rules["broken"]["problem"])
+            self.assertIn("JobDefinition name missing does not exist", rules["lost"]["problem"])
+            lines = run_millrace(server, "events", "tail").stdout.splitlines()
+            first = next(line for line in lines if ids[0] in line)
+            self.assertIn("good: job ", first)
+            self.assertIn("lost: NOT DELIVERED", first)
+            self.assertIn("no rule matched", next(line for line in lines if ids[1] in line))
+
+            why = run_millrace(server, "events", "why", ids[1], "good")
+            self.assertEqual(why.returncode, 1)
+            self.assertIn("detail.n", why.stdout)
+            self.assertIn("3", why.stdout)
+            why = run_millrace(server, "events", "why", ids[0], "good")
+            self.assertEqual((why.returncode, why.stdout.splitlines()[0]), (0, "it matches"))
+            self.assertIn("job ", why.stdout)
+            self.assertEqual(run_millrace(server, "events", "why", ids[0], "missing").returncode, 1)
+
+            path = os.path.join(server.folder, "event.json")
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({"source": "test", "detail": {"n": 6}}, file)
+            test = run_millrace(server, "events", "test", "good", path)
+            self.assertEqual(test.returncode, 0)
+            submit = json.loads(test.stdout.split("SubmitJob ")[1])
+            self.assertEqual((submit["jobName"], submit["jobDefinition"]), ("j", "nothing"))
+            self.assertIn("NOTHING CAN BE DELIVERED", run_millrace(server, "events", "test", "broken", path).stdout)
+            self.assertEqual(len(all_jobs(batch, queue)), 1)
+
+            # The dead letter has the event and the reason.
+            letters = wait_until(lambda: server.boto3("logs").filter_log_events(logGroupName="dead")["events"],
+                                 "a dead letter")
+            letter = json.loads(letters[0]["message"])
+            self.assertEqual((letter["EVENT"]["id"], letter["ERROR_CODE"]), (ids[0], "NO_RESOURCE"))
+            # All of it is still known after a crash.
+            server.kill()
+            server.start()
+            lines = run_millrace(server, "events", "tail").stdout.splitlines()
+            self.assertIn("good: job ", next(line for line in lines if ids[0] in line))
+
+
+class Destinations(unittest.TestCase):
+    def test_an_api_destination_is_called_until_it_answers(self):
+        import http.server
+        import threading
+        calls = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                calls.append((self.path, self.headers["X-Key"], self.headers["X-Extra"], body))
+                self.send_response(503 if len(calls) == 1 else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        target = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=target.serve_forever, daemon=True).start()
+        self.addCleanup(target.shutdown)
+        with MillraceServer() as server:
+            events = server.boto3("events")
+            connection = events.create_connection(
+                Name="c", AuthorizationType="API_KEY",
+                AuthParameters={"ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "hidden-value"}})
+            self.assertEqual(connection["ConnectionState"], "AUTHORIZED")
+            self.assertNotIn("hidden-value", json.dumps(events.describe_connection(Name="c"), default=str))
+            destination = events.create_api_destination(
+                Name="d", ConnectionArn=connection["ConnectionArn"], HttpMethod="POST",
+                InvocationEndpoint=f"http://127.0.0.1:{target.server_address[1]}/hook/*")["ApiDestinationArn"]
+            events.put_rule(Name="hook", EventPattern='{"source":["test"]}')
+            events.put_targets(Rule="hook", Targets=[{
+                "Id": "t", "Arn": destination, "InputPath": "$.detail",
+                "HttpParameters": {"PathParameterValues": ["a b"], "HeaderParameters": {"X-Extra": "yes"},
+                                   "QueryStringParameters": {"q": "1"}}}])
+            events.put_events(Entries=[{"Source": "test", "DetailType": "t", "Detail": '{"n":5}'}])
+            wait_until(lambda: len(calls) == 2, "the call and its second try")
+            self.assertEqual(calls[0], ("/hook/a%20b?q=1", "hidden-value", "yes", '{"n":5}'))
+            self.assertEqual(calls[1], calls[0])
+
+            def counted():
+                rule = json.loads(run_millrace(server, "rules", "--json").stdout)["rules"][0]
+                return (rule["delivered"], rule["failed"], rule["dead"]) == (1, 1, 0)
+            wait_until(counted, "the failure and the delivery are counted")
+
+
+class Archives(unittest.TestCase):
+    def test_an_archive_is_replayed(self):
+        with MillraceServer() as server:
+            events, logs = server.boto3("events"), server.boto3("logs")
+            bus = events.describe_event_bus()["Arn"]
+            archive = events.create_archive(ArchiveName="a", EventSourceArn=bus,
+                                            EventPattern='{"source":["kept"]}')["ArchiveArn"]
+            start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
+            events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}
+                                       for source in ("kept", "other", "kept")])
+            self.assertEqual(events.describe_archive(ArchiveName="a")["EventCount"], 2)
+            logs.create_log_group(logGroupName="/replayed")
+            events.put_rule(Name="r", EventPattern='{"replay-name":["again"]}')
+            events.put_targets(Rule="r", Targets=[
+                {"Id": "l", "Arn": "arn:aws:logs:us-east-1:123456789012:log-group:/replayed"}])
+            events.start_replay(ReplayName="again", EventSourceArn=archive, Destination={"Arn": bus},
+                                EventStartTime=start, EventEndTime=start + datetime.timedelta(minutes=5))
+            wait_until(lambda: events.describe_replay(ReplayName="again")["State"] == "COMPLETED", "the replay ends")
+            found = wait_until(lambda: (lambda e: e if len(e) == 2 else None)(
+                logs.filter_log_events(logGroupName="/replayed")["events"]), "both events again")
+            self.assertEqual({json.loads(event["message"])["replay-name"] for event in found}, {"again"})
+            with self.assertRaises(ClientError) as caught:
+                events.start_replay(ReplayName="again", EventSourceArn=archive, Destination={"Arn": bus},
+                                    EventStartTime=start, EventEndTime=start + datetime.timedelta(minutes=5))
+            self.assertEqual(caught.exception.response["Error"]["Message"], "Replay again already exists.")
 
 
 class Crash(unittest.TestCase):

@@ -35,9 +35,10 @@ class GatewayTest : public ::testing::Test {
         hub_({}, folder_ / "events.db", clock_, outlet_),
         events_(hub_),
         scheduler_(hub_),
+        events_admin_(hub_),
         identities_(Identities::load_or_create(folder_ / "keys.json")),
         gateway_({verify, "us-east-1", "123456789012", 1}, identities_, clock_, batch_, s3_, logs_, events_,
-                 scheduler_) {
+                 scheduler_, events_admin_) {
     driver_.start(idle_);
     hub_.start();
     objects_.create_bucket("bucket", "us-east-1");
@@ -128,6 +129,7 @@ class GatewayTest : public ::testing::Test {
   events::Hub hub_;
   EventsService events_;
   SchedulerService scheduler_;
+  EventsAdmin events_admin_;
   Identities identities_;
   Gateway gateway_;
   std::unique_ptr<http::Server> server_;

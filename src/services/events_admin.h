@@ -1,0 +1,38 @@
+// What Millrace's own commands ask about events, beyond AWS's APIs: which rules matched and why not, what was
+// delivered, how often.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <string_view>
+
+#include "base/json.h"
+#include "events/hub.h"
+
+namespace millrace::services {
+
+// Thread-safe.
+class EventsAdmin {
+ public:
+  using Reply = std::function<void(base::json::object, std::exception_ptr)>;
+
+  explicit EventsAdmin(events::Hub& hub) : hub_(hub) {}
+  // `operation` is one of
+  //   tail   {after, limit}: events in the order of their arrival, with their deliveries
+  //   rules  {}: rules and schedules with their counts
+  //   why    {event, rule}: whether and why (not) the rule matches the event with that id
+  //   test   {event (JSON text), rule}: the same for an event that never was, and what would be asked of
+  //   targets
+  // A rule is NAME on the default bus, or BUS/NAME. Errors are ApiError.
+  void call(std::string_view operation, base::json::object input, Reply reply);
+
+ private:
+  base::json::object tail(const base::json::object& input, events::EventStore& store);
+  base::json::object rules(events::Registry& registry, events::EventStore& store);
+  base::json::object why(const base::json::object& input, events::Registry& registry,
+                         events::EventStore& store);
+  base::json::object test(const base::json::object& input, events::Registry& registry);
+  events::Hub& hub_;
+};
+
+}  // namespace millrace::services
