@@ -117,7 +117,14 @@ struct AcknowledgeAttempt {
   uint64_t token = 0;
 };
 
-using Effect = std::variant<StartAttempt, RevokeAttempt, StopAttempt, AcknowledgeAttempt>;
+// Something that AWS Batch tells EventBridge (source "aws.batch", reference "Events").
+struct JobNotice {
+  std::string detail_type;
+  std::vector<std::string> resources;
+  std::string detail;  // JSON
+};
+
+using Effect = std::variant<StartAttempt, RevokeAttempt, StopAttempt, AcknowledgeAttempt, JobNotice>;
 
 // An AWS error: HTTP status, code, message.
 struct Refusal {

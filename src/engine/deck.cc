@@ -20,6 +20,7 @@ bool fits(const Job& job, const Job& room) {
 }  // namespace
 
 void Engine::learn_length(TimeMs length) {
+  ++lengths_known_;
   mean_length_ms_ += (static_cast<double>(length) - mean_length_ms_) * kNewestCounts;
 }
 

@@ -128,6 +128,7 @@ void Driver::run_group(std::vector<Item>& group) {
       return refuse_group(group, error.what(), true);
     }
   }
+  engine_->want_notices(performer_->wants_notices());
   std::vector<Outcome> outcomes;
   outcomes.reserve(group.size() + 1);
   Store::Tokens tokens;

@@ -21,6 +21,8 @@ class Performer {
   virtual ~Performer() = default;
   // Called in the engine's thread after the commit; must not block.
   virtual void perform(std::vector<Effect> effects) = 0;
+  // Whether anybody listens to JobNotice; asked before each group.
+  virtual bool wants_notices() { return false; }
 };
 
 class Driver {

@@ -71,6 +71,8 @@ class Engine {
   // and the resource to be tagged. recall() takes one back from the store, until forget_finished().
   std::vector<JobSeq> missing_jobs(const Command& command) const;
   void recall(std::unique_ptr<Job> job);
+  // Whether JobNotice effects are wanted from now on; they are not at first.
+  void want_notices(bool wanted) { notices_wanted_ = wanted; }
   // When Tick should come at the latest; 0: no need.
   TimeMs next_deadline() const;
 
@@ -128,6 +130,10 @@ class Engine {
   double mean_length_s() const { return mean_length_ms_ / 1000; }
   // Why a RUNNABLE job is not running yet, with numbers.
   std::string why_waiting(const Job& job) const;
+  // Of a job that waits: jobId, status, reason, ahead (jobs before it), running (attempts under way), change
+  // (what would start it), and where they are known startsBefore (by timeouts) and likelyStart (by the
+  // lengths of the latest attempts), ms since the epoch. Of another: jobId, jobName, status, jobQueue.
+  json::object explain(const Job& job, TimeMs now) const;
   // The same of a PENDING job; empty when that is not known.
   std::string why_pending(const Job& job) const;
 
@@ -264,6 +270,14 @@ class Engine {
   void act_on_blocked(TimeMs now);
   std::string why_blocked(const Job& job, Block why) const;
 
+  // explain.cc
+  std::optional<int64_t> ahead_of(const Job& job) const;
+  std::string change_for(const Job& job, Block why, TimeMs now) const;
+
+  // notices.cc
+  void tell_state(const Job& job);
+  void tell_blocked(const Job& job);
+
   // deck.cc
   void learn_length(TimeMs length);
   Job* follower_for(const Job& front);
@@ -293,6 +307,7 @@ class Engine {
   std::set<std::pair<TimeMs, uint64_t>> deadlines_;        // of attempts with a timeout, and of those on deck
   std::set<std::pair<int, uint64_t>> open_places_;         // attempts that nobody follows yet, by depth
   std::unordered_map<uint64_t, Job*> followers_;           // on deck, by the token of the one in front
+  uint64_t lengths_known_ = 0;                             // attempts that mean_length_ms_ comes from
   double mean_length_ms_ = 1000;                           // of the latest attempts
   std::unordered_map<JobSeq, std::vector<Job*>> dependents_;  // PENDING jobs by what they wait for
   std::vector<std::pair<JobSeq, bool>> ended_;                // in this command; true: succeeded
@@ -300,6 +315,7 @@ class Engine {
   std::vector<Claim> claims_;  // of the latest pass, by standing
   TimeMs blocked_until_ = 0;   // a queue acts on its first job then, if that still waits; 0: none
   bool schedule_needed_ = false;
+  bool notices_wanted_ = false;
 
   Changes changes_;
   std::vector<JobSeq> finished_;

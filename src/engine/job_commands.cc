@@ -220,6 +220,7 @@ void Engine::set_status(Job& job, JobStatus status) {
     schedule_needed_ = true;
   }
   mark(job);
+  tell_state(job);
 }
 
 // A job that lives, in the state that it has, is one of its queue's and its share's.

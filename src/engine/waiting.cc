@@ -72,7 +72,12 @@ void Engine::note_blocked(JobQueue& queue, const Job* job, Block why, TimeMs now
     queue.blocked = {};
     return;
   }
-  if (queue.blocked.job != job->seq || queue.blocked.why != why) queue.blocked = {job->seq, why, now};
+  if (queue.blocked.job != job->seq || queue.blocked.why != why) {
+    queue.blocked = {job->seq, why, now};
+    bool by_mistake =
+        why == Block::kNoHost || why == Block::kMaxResource || why == Block::kInvalidEnvironments;
+    if (by_mistake) tell_blocked(*job);
+  }
   if (std::optional<TimeMs> due = action_due(queue))
     blocked_until_ = blocked_until_ == 0 ? *due : std::min(blocked_until_, *due);
 }

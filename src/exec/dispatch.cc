@@ -55,6 +55,8 @@ void Dispatch::perform(std::vector<engine::Effect> effects) {
       stops.push_back(*stop);
     } else if (auto* acknowledge = std::get_if<engine::AcknowledgeAttempt>(&effect)) {
       acknowledged.push_back(acknowledge->token);
+    } else if (auto* notice = std::get_if<engine::JobNotice>(&effect); notice && listener_) {
+      listener_->tell(std::move(*notice));
     }
   }
   if (!starts.empty()) executor_.start(std::move(starts));

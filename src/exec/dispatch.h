@@ -16,6 +16,15 @@ namespace millrace::exec {
 using JobEnvironment =
     std::function<std::vector<std::pair<std::string, std::string>>(const engine::StartAttempt& attempt)>;
 
+// Takes what AWS Batch would tell EventBridge.
+class NoticeListener {
+ public:
+  virtual ~NoticeListener() = default;
+  // Whether anybody would hear it. Called in the engine's thread, like tell(), which must not block.
+  virtual bool listens() const = 0;
+  virtual void tell(engine::JobNotice notice) = 0;
+};
+
 // Both objects outlive the dispatch; the driver must be stopped, and the executor gone, before it is
 // destroyed.
 class Dispatch final : public engine::Performer, public ExecutorListener {
@@ -25,7 +34,11 @@ class Dispatch final : public engine::Performer, public ExecutorListener {
   // Driver::start().
   void begin(const std::vector<AttemptToken>& believed);
 
+  // Before Driver::start(). `listener` outlives the dispatch.
+  void tell_to(NoticeListener& listener) { listener_ = &listener; }
+
   void perform(std::vector<engine::Effect> effects) override;
+  bool wants_notices() override { return listener_ && listener_->listens(); }
   void attempt_started(AttemptToken token, base::TimeMs at) override;
   void attempt_finished(const AttemptOutcome& outcome) override;
   void host_lost(const std::string& instance) override;
@@ -36,6 +49,7 @@ class Dispatch final : public engine::Performer, public ExecutorListener {
   engine::Driver& driver_;
   Executor& executor_;
   JobEnvironment environment_;
+  NoticeListener* listener_ = nullptr;
 };
 
 }  // namespace millrace::exec

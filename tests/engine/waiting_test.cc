@@ -96,7 +96,7 @@ TEST(Waiting, AFailureInLineReachesItsDependentsAtOnce) {
   config.strict_capacity = true;
   Harness h{1, 8192, config};
   h.basics();
-  std::string runs = h.submit(), large = h.submit(vcpus(8));
+  std::string runs = h.submit(), next = h.submit(), large = h.submit(vcpus(8));
   std::string after = h.submit(R"(,"dependsOn":[{"jobId":")" + large + "\"}]");
   EXPECT_EQ(h.status(after), "PENDING");
   h.exit(runs, 0);
