@@ -106,7 +106,7 @@ void Hub::publish(std::string source, std::string detail_type, std::vector<std::
   event.passing = true;
   std::vector<Event> events;
   events.push_back(std::move(event));
-  accept(std::move(events), nullptr);
+  push({Arrival{std::move(events), "", 0}, nullptr}, true);  // nobody would hear of a refusal
 }
 
 std::optional<TimeMs> Hub::next_due() const {

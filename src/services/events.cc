@@ -129,7 +129,7 @@ void EventsService::call(const aws::Operation& operation, json::object input, Re
   };
   try {
     if (operation.name == "TestEventPattern") return done(test_event_pattern(input), nullptr);
-    if (operation.name == "PutEvents") return put_events(input, std::move(done));
+    if (operation.name == "PutEvents") return put_events(input, done);
   } catch (...) {
     return done({}, std::current_exception());
   }
@@ -152,7 +152,7 @@ void EventsService::call(const aws::Operation& operation, json::object input, Re
 }
 
 // The buses are looked up first: an entry for one that is not there fails, and says so.
-void EventsService::put_events(const json::object& input, Reply reply) {
+void EventsService::put_events(const json::object& input, const Reply& reply) {
   const json::array& entries = input.at("Entries").as_array();
   size_t bytes = 0;
   for (const json::value& entry : entries) bytes += size_of(entry.as_object());
@@ -169,8 +169,7 @@ void EventsService::put_events(const json::object& input, Reply reply) {
       results->push_back(json::object{{"EventId", taken.back().id}, {"bus", taken.back().bus}});
     }
   }
-  hub_.accept(std::move(taken), [results, reply = std::move(reply)](json::object missing,
-                                                                    std::exception_ptr error) {
+  hub_.accept(std::move(taken), [results, reply](json::object missing, std::exception_ptr error) {
     if (error) return reply({}, error);
     int64_t failed = 0;
     for (json::value& value : *results) {

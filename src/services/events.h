@@ -22,7 +22,7 @@ class EventsService {
   void call(const aws::Operation& operation, base::json::object input, Reply reply);
 
  private:
-  void put_events(const base::json::object& input, Reply reply);
+  void put_events(const base::json::object& input, const Reply& reply);
   events::Hub& hub_;
 };
 

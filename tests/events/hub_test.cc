@@ -5,12 +5,14 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <future>
 #include <map>
 #include <mutex>
 
 #include "base/error.h"
 #include "events/target_request.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/temporary_folder.h"
 
 namespace millrace::events {
@@ -68,7 +70,7 @@ class FakeOutlet final : public Outlet {
 class HubTest : public ::testing::Test {
  protected:
   void open() {
-    hub = std::make_unique<Hub>(Place{}, folder / "events.db", clock, outlet);
+    hub = std::make_unique<Hub>(Place{}, file.empty() ? folder / "events.db" : file, clock, outlet);
     hub->start();
   }
   void close() { hub.reset(); }
@@ -168,6 +170,7 @@ class HubTest : public ::testing::Test {
   }
 
   millrace::testing::TemporaryFolder folder;
+  std::string file;  // instead of one in the folder
   SetClock clock;
   FakeOutlet outlet;
   std::unique_ptr<Hub> hub;
@@ -482,6 +485,112 @@ TEST_F(HubTest, AnArchiveIsReplayedOnce) {
     return completed;
   });
   EXPECT_EQ(counts("rule:default/unasked").matched, 0);
+}
+
+// Without this: a full disk loses an event that was answered, or a delivery is made for one that was refused.
+TEST_F(HubTest, AFullDiskRefusesAndGoesOn) {
+  millrace::testing::SmallDisk disk;
+  if (!disk.mount()) GTEST_SKIP() << "cannot mount a small tmpfs: " << std::strerror(errno);
+  file = disk.path() + "/events.db";
+  open();
+  put_rule("r", R"({"source":["test"]})", "", {job()});
+  disk.fill();
+  size_t accepted = 0, refused = 0;
+  for (int i = 0; i < 2000 && refused < 3; ++i) {
+    try {
+      accept("{\"filler\":\"" + std::string(2000, 'x') + "\"}");
+      ++accepted;
+    } catch (const base::TransientError&) {
+      ++refused;
+    }
+  }
+  EXPECT_EQ(refused, 3u);
+  EXPECT_THROW(put_rule("late", R"({"source":["test"]})", "", {}), base::TransientError);
+  disk.clear();
+  wait_until([&] {
+    try {
+      accept("{}");
+      return true;
+    } catch (const base::TransientError&) {
+      return false;
+    }
+  });
+  ++accepted;
+  outlet.wait_for(accepted);
+  wait_until([&] { return counts("rule:default/r").delivered == static_cast<int64_t>(accepted); });
+  EXPECT_THAT(outlet.sent, SizeIs(accepted));
+  read([&](Registry& registry, EventStore&) {
+    EXPECT_EQ(registry.find_rule("default/late"), nullptr);
+    return json::object();
+  });
+}
+
+// Without this: a schedule with a window fires outside of it, or after its end.
+TEST_F(ScheduleHubTest, WindowsStartsAndEndsAreKept) {
+  open();
+  const TimeMs start = clock.now_ms() + 3'600'000, end = start + 2 * 3'600'000;
+  std::string body = submit(R"x("ScheduleExpression":"rate(1 hour)","StartDate":)x" + std::to_string(start) +
+                            ",\"EndDate\":" + std::to_string(end));
+  body.replace(body.find(R"({"Mode":"OFF"})"), 14, R"({"Mode":"FLEXIBLE","MaximumWindowInMinutes":30})");
+  put_schedule(body);
+  std::vector<TimeMs> due;
+  for (int i = 0; i < 4; ++i) {
+    std::optional<TimeMs> next;
+    read([&](Registry&, EventStore&) {
+      next = hub->fires_at("schedule:default/s");
+      return json::object();
+    });
+    if (!next) break;
+    due.push_back(*next);
+    clock.set(*next);
+    hub->wake();
+    outlet.wait_for(due.size());
+  }
+  ASSERT_THAT(due, SizeIs(3));
+  for (size_t i = 0; i < due.size(); ++i) {
+    const TimeMs scheduled = start + static_cast<TimeMs>(i) * 3'600'000;
+    EXPECT_GE(due[i], scheduled);
+    EXPECT_LT(due[i], scheduled + 30 * 60'000);
+    EXPECT_EQ(outlet.sent[i].delivery.request.at("submit").at("parameters").at("At").as_string(),
+              base::iso8601(scheduled));
+  }
+}
+
+// Without this: a job that should have run while the machine was off runs long after anybody wants it.
+TEST_F(ScheduleHubTest, AMissedFiringRunsOnceWithinItsAge) {
+  const std::string hourly = R"x("ScheduleExpression":"cron(0 * * * ? *)")x";
+  open();
+  std::string body = submit(hourly);
+  body.replace(body.find(R"("Input")"), 7, R"("RetryPolicy":{"MaximumEventAgeInSeconds":600},"Input")");
+  clock.advance(1000);
+  put_schedule(body);
+  close();
+  clock.advance(5 * 3'600'000 + 300'000);  // 17:05, five were missed
+  open();
+  auto sent = outlet.wait_for(1);
+  EXPECT_EQ(sent[0].delivery.request.at("submit").at("parameters").at("At"), "2026-11-21T17:00:00Z");
+  EXPECT_FALSE(sent[0].expired);
+  wait_until([&] { return counts("schedule:default/s").delivered == 1; });
+  close();
+  clock.advance(3'600'000 + 900'000);  // 18:20, more than ten minutes after
+  open();
+  read([](Registry&, EventStore&) { return json::object(); });
+  EXPECT_EQ(counts("schedule:default/s").matched, 1);
+}
+
+// Without this: dead letters for a queue or a bucket go nowhere.
+TEST(DeadLetter, GoesToALogGroupABucketOrForAQueueToAGroup) {
+  const Registry registry{Place{}};
+  Delivery delivery;
+  delivery.owner = "rule:default/gone";
+  delivery.seq = 7;
+  auto letter = [&](const std::string& arn) {
+    return dead_letter_request(arn, delivery, registry, "{}", "TIMEOUT", "", 1'700'000'000'000);
+  };
+  EXPECT_EQ(letter("arn:aws:sqs:us-east-1:1:queue").at("group"), "/millrace/dead-letters/queue");
+  EXPECT_EQ(letter("arn:aws:s3:::bucket/dead").at("key"), "dead/20231114T221320Z-7.json");
+  EXPECT_EQ(letter("arn:aws:s3:::bucket").at("bucket"), "bucket");
+  EXPECT_EQ(letter("arn:aws:sns:us-east-1:1:topic").at("to"), "none");
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 
 #include <cstring>
 #include <fstream>
@@ -7,27 +6,12 @@
 
 #include "base/hash.h"
 #include "objects/directory_store.h"
-#include "tests/objects/temporary_folder.h"
+#include "tests/support/small_disk.h"
 
 namespace millrace::objects {
 namespace {
 
-// A small file system of its own; needs the right to mount.
-class SmallDisk {
- public:
-  bool mount() {
-    mounted_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, "size=3m") == 0;
-    return mounted_;
-  }
-  ~SmallDisk() {
-    if (mounted_) umount2(folder_.path().c_str(), MNT_DETACH);
-  }
-  std::string path() const { return folder_.path(); }
-
- private:
-  TemporaryFolder folder_;
-  bool mounted_ = false;
-};
+using millrace::testing::SmallDisk;
 
 TEST(FullDisk, RefusesLosesNothingAndGoesOn) {
   // Without this a full disk loses acknowledged objects, or stops the engine until somebody restarts it.
