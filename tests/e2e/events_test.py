@@ -1,14 +1,19 @@
 """Without this: an upload, an event or a clock does not start the job that it should, or starts it twice."""
 
 import datetime
+import itertools
 import json
 import os
+import random
 import subprocess
 import sys
+import threading
 import unittest
 import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import botocore.config  # noqa: E402
+import botocore.exceptions  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 
 from batch_setup import make_definition, make_queue, wait_for_job  # noqa: E402
@@ -331,7 +336,6 @@ class Commands(unittest.TestCase):
 class Destinations(unittest.TestCase):
     def test_an_api_destination_is_called_until_it_answers(self):
         import http.server
-        import threading
         calls = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -428,33 +432,63 @@ class Crash(unittest.TestCase):
                      for job in all_jobs(batch, queue)]
             self.assertEqual(sorted(found), sorted(keys))
 
-    def test_kill_between_acceptance_and_delivery_makes_one_job_each(self):
-        """The engine is killed again and again while events come in: one job for each that was accepted."""
+    def test_kill_at_any_time_makes_one_job_for_each_event(self):
+        """Events and uploads come in all the time, the engine is killed at random times: one job for each that was
+        answered, at most one for the others."""
+        seed = random.randrange(1 << 30)
+        print(f"seed {seed}", file=sys.stderr)
+        dice = random.Random(seed)
         with MillraceServer() as server:
-            batch = server.boto3("batch")
-            queue = make_queue(batch)
-            make_definition(batch, ["true"], "nothing")
+            queue = make_queue(server.boto3("batch"))
+            make_definition(server.boto3("batch"), ["true"], "nothing")
+            server.boto3("s3").create_bucket(Bucket="uploads")
             events = server.boto3("events")
-            events.put_rule(Name="r", EventPattern='{"source":["test"]}')
-            events.put_targets(Rule="r", Targets=[{
-                "Id": "job", "Arn": queue, "BatchParameters": {"JobDefinition": "nothing", "JobName": "j"},
-                "InputTransformer": {"InputPathsMap": {"n": "$.detail.n"},
-                                     "InputTemplate": '{"Parameters": {"n": "<n>"}}'}}])
-            accepted = set()
-            for life in range(5):
-                events = server.boto3("events")
-                numbers = [life * 10 + i for i in range(10)]
-                answer = events.put_events(Entries=[{"Source": "test", "DetailType": "t",
-                                                     "Detail": json.dumps({"n": n})} for n in numbers])
-                self.assertEqual(answer["FailedEntryCount"], 0)
-                accepted.update(numbers)
+            transformer = {"InputPathsMap": {"n": "$.detail.n", "k": "$.detail.object.key"},
+                           "InputTemplate": '{"Parameters": {"n": "<n><k>"}}'}
+            target = {"Id": "job", "Arn": queue, "BatchParameters": {"JobDefinition": "nothing", "JobName": "j"},
+                      "InputTransformer": transformer}
+            for name, pattern in (("sent", '{"source":["test"]}'),
+                                  ("uploaded", '{"source":["aws.s3"],"detail-type":["Object Created"]}')):
+                events.put_rule(Name=name, EventPattern=pattern)
+                events.put_targets(Rule=name, Targets=[target])
+            tried, answered, numbers = set(), set(), itertools.count()
+            quick = botocore.config.Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=20)
+
+            def send(stop):
+                events, s3 = server.boto3("events", config=quick), server.boto3("s3", config=quick)
+                try:
+                    while not stop.is_set():
+                        sent = [f"e{next(numbers)}" for _ in range(5)]
+                        tried.update(sent)
+                        answer = events.put_events(Entries=[{"Source": "test", "DetailType": "t",
+                                                             "Detail": json.dumps({"n": n})} for n in sent])
+                        self.assertEqual(answer["FailedEntryCount"], 0)
+                        answered.update(sent)
+                        key = f"k{next(numbers)}"
+                        tried.add(key)
+                        s3.put_object(Bucket="uploads", Key=key, Body=b"x")
+                        answered.add(key)
+                except (botocore.exceptions.BotoCoreError, ClientError):
+                    pass  # killed
+
+            for _ in range(8):
+                stop = threading.Event()
+                sender = threading.Thread(target=send, args=(stop,))
+                sender.start()
+                stop.wait(dice.uniform(0.05, 0.5))
                 server.kill()
+                stop.set()
+                sender.join()
                 server.start()
             batch = server.boto3("batch")
-            wait_until(lambda: len(all_jobs(batch, queue)) >= len(accepted), "every event has its job")
-            jobs = [job["jobId"] for job in all_jobs(batch, queue)]
-            found = [int(batch.describe_jobs(jobs=[job])["jobs"][0]["parameters"]["n"]) for job in jobs]
-            self.assertEqual(sorted(found), sorted(accepted))
+            self.assertGreater(len(answered), 50)
+            wait_until(lambda: len(all_jobs(batch, queue)) >= len(answered), "everything answered has its job")
+            ids = [job["jobId"] for job in all_jobs(batch, queue)]
+            found = [job["parameters"]["n"] for i in range(0, len(ids), 100)
+                     for job in batch.describe_jobs(jobs=ids[i:i + 100])["jobs"]]
+            self.assertEqual(len(found), len(set(found)), "two jobs for one event")
+            self.assertEqual(answered - set(found), set(), "an event that was answered has no job")
+            self.assertEqual(set(found) - tried, set())
 
 
 if __name__ == "__main__":
