@@ -18,6 +18,7 @@ Begin here:
   millrace serve                 the engine: AWS Batch, S3, CloudWatch Logs on http://127.0.0.1:4600
   eval "$(millrace env)"         then use the AWS CLI, SDKs, Terraform and CDK as they are
   millrace jobs                  what has run, runs and waits, and why
+  millrace why JOB               why a job waits, until when, and what would start it
   millrace events tail           what happened, which rules matched, and what became of it
   millrace scan ~/pictures       the scan job by itself)help";
 
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   millrace::cli::add_serve_command(app, exit_code);
   millrace::cli::add_env_command(app, exit_code);
   millrace::cli::add_jobs_command(app, exit_code);
+  millrace::cli::add_why_command(app, exit_code);
   millrace::cli::add_events_command(app, exit_code);
   millrace::cli::add_rules_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);

@@ -30,6 +30,7 @@
 #include "services/events_admin.h"
 #include "services/gateway.h"
 #include "services/identities.h"
+#include "services/job_feed.h"
 #include "services/logs.h"
 #include "services/object_feed.h"
 #include "services/s3.h"
@@ -61,6 +62,8 @@ struct Arguments {
   std::string runtime, log_level = "info", trail = "all";
   double vcpus = 0;
   int64_t memory_mib = 0;
+  int32_t array_size_max = 10'000;
+  bool strict_capacity = false;
 };
 
 struct Address {
@@ -154,6 +157,8 @@ void serve(const Arguments& arguments) {
   config.region = arguments.region;
   config.account = arguments.account;
   config.retain_ms = arguments.retain_days * 24 * 3600 * 1000;
+  config.strict_capacity = arguments.strict_capacity;
+  config.array_size_max = arguments.array_size_max;
   engine::Driver driver(config, store, clock);
   objects::DirectoryStore objects(folder.objects(), clock);
   logs::LogStore log_store(folder.logs(), clock);
@@ -185,6 +190,8 @@ void serve(const Arguments& arguments) {
   http::Server server(options, gateway);
   std::string url = address.url(server.port());
   exec::Dispatch dispatch(driver, *runner, job_environment(identities, clock, url, arguments));
+  services::JobFeed job_feed(hub);
+  dispatch.tell_to(job_feed);
   driver.start(dispatch);
   dispatch.begin(believed);
   hub.start();
@@ -239,6 +246,11 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   command->add_option("--memory", arguments->memory_mib, "MiB of memory to offer [all of this machine]")
       ->check(CLI::PositiveNumber);
+  command->add_flag("--strict-capacity", arguments->strict_capacity,
+                    "a job that asks for more than this machine has fails at once; else it runs alone");
+  command->add_option("--max-array-size", arguments->array_size_max, "children that an array job may have")
+      ->check(CLI::Range(2, 10'000'000))
+      ->capture_default_str();
   command->add_option("--retain", arguments->retain_days, "days that finished jobs are kept")
       ->check(CLI::Range(1, 3650))
       ->capture_default_str();

@@ -175,7 +175,15 @@ json::object Engine::explain(const Job& job, TimeMs now) const {
   }
   out["running"] = std::move(shown);
   out["runningCount"] = running.size();
-  if (is_first && (queue.blocked.why == Block::kNoRoom || queue.blocked.why == Block::kClaimed)) {
+  // Who stands before it takes the room first, and nobody computes that far.
+  bool first_of_all =
+      is_first && queue.blocked.why == Block::kNoRoom &&
+      std::none_of(queues_by_priority_.begin(), queues_by_priority_.end(), [&](const JobQueue* other) {
+        return other != &queue && other->blocked.why == Block::kNoRoom &&
+               (other->priority > queue.priority ||
+                (other->priority == queue.priority && other->blocked.job < job.seq));
+      });
+  if (first_of_all) {
     for (const ComputeEnvironment* environment : queue.environments) {
       if (!environment->enabled() || job.vcpus_milli > environment->max_milli()) continue;
       Claim claim{&job, environment};

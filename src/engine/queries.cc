@@ -150,25 +150,30 @@ void walk_live(const JobQueue& queue, const std::vector<JobStatus>& statuses, Jo
   }
 }
 
-// The job of that id, or nothing. A live one is described into `jobs` at once.
-std::unique_ptr<Job> find_any(std::string_view id, const Engine& engine, Store& store, json::array& jobs) {
+// The job of that id, with what keeps it alive when the engine does not; null when there is none.
+struct Found {
+  const Job* job = nullptr;
+  std::unique_ptr<Job> owned;
+
+  Found() = default;
+  explicit Found(const Job* live) : job(live) {}
+  explicit Found(std::unique_ptr<Job> made) : job(made.get()), owned(std::move(made)) {}
+};
+
+Found find_any(std::string_view id, const Engine& engine, Store& store) {
   auto seq = engine.job_seq(id);
-  if (!seq) return nullptr;
-  if (const Job* job = engine.find_job(*seq)) {
-    if (engine.job_id(*job) == id) jobs.push_back(describe(*job, engine));
-    return nullptr;
-  }
+  if (!seq) return {};
+  if (const Job* job = engine.find_job(*seq)) return engine.job_id(*job) == id ? Found(job) : Found();
   if (std::unique_ptr<Job> finished = store.load_job(*seq, engine))
-    return engine.job_id(*finished) == id ? std::move(finished) : nullptr;
+    return engine.job_id(*finished) == id ? Found(std::move(finished)) : Found();
   size_t colon = id.find(':');
-  if (colon == std::string_view::npos) return nullptr;
+  if (colon == std::string_view::npos) return {};
   JobSeq parent_seq = *engine.job_seq(id.substr(0, colon));
   std::unique_ptr<Job> ended;
   const Job* parent = engine.find_job(parent_seq);
   if (!parent) parent = (ended = store.load_job(parent_seq, engine)).get();
-  if (!parent || !parent->array || *seq > parent_seq + static_cast<JobSeq>(parent->array->size))
-    return nullptr;
-  return engine.unmade_child(*parent, static_cast<int32_t>(*seq - parent_seq - 1));
+  if (!parent || !parent->array || *seq > parent_seq + static_cast<JobSeq>(parent->array->size)) return {};
+  return Found(engine.unmade_child(*parent, static_cast<int32_t>(*seq - parent_seq - 1)));
 }
 
 // Children of an array job by index; the token is the index to go on with.
@@ -290,11 +295,17 @@ json::object describe_jobs(const json::object& input, const Engine& engine, Stor
   const json::array& ids = input.at("jobs").as_array();
   if (ids.size() > kDescribeJobsMax) throw Reject("Maximum number of jobs supported is  100");
   json::array jobs;
-  for (const json::value& id : ids) {
-    if (std::unique_ptr<Job> found = find_any(base::view(id.as_string()), engine, store, jobs))
-      jobs.push_back(describe(*found, engine));
-  }
+  for (const json::value& id : ids)
+    if (Found found = find_any(base::view(id.as_string()), engine, store); found.job)
+      jobs.push_back(describe(*found.job, engine));
   return {{"jobs", std::move(jobs)}};
+}
+
+json::object explain_job(const json::object& input, const Engine& engine, Store& store, TimeMs now) {
+  std::string id = text(input, "jobId");
+  Found found = find_any(id, engine, store);
+  if (!found.job) throw Reject("Job " + id + " not found.");
+  return engine.explain(*found.job, now);
 }
 
 // ---- definitions, environments, queues

@@ -12,6 +12,8 @@ namespace millrace::engine {
 // or empty, and still have a nextToken, as AWS documents it.
 json::object describe_jobs(const json::object& input, const Engine& engine, Store& store);
 json::object list_jobs(const json::object& input, const Engine& engine, Store& store);
+// Engine::explain() of the job `jobId`. `now`: ms since the epoch.
+json::object explain_job(const json::object& input, const Engine& engine, Store& store, TimeMs now);
 json::object describe_job_definitions(const json::object& input, const Engine& engine);
 json::object describe_compute_environments(const json::object& input, const Engine& engine);
 json::object describe_job_queues(const json::object& input, const Engine& engine);

@@ -45,6 +45,7 @@ void Hub::reload() {
   replaying_ = !registry_->replays.empty();
   timetable_.clear();
   plan_all(clock_.now_ms());
+  look_for_listeners();
 }
 
 void Hub::start() {
@@ -107,6 +108,15 @@ void Hub::publish(std::string source, std::string detail_type, std::vector<std::
   std::vector<Event> events;
   events.push_back(std::move(event));
   push({Arrival{std::move(events), "", 0}, nullptr}, true);  // nobody would hear of a refusal
+}
+
+bool Hub::listens() const { return has_listeners_ || clock_.now_ms() < watched_until_; }
+
+void Hub::look_for_listeners() {
+  bool any = !registry_->archives.empty();
+  if (const Bus* bus = registry_->find_bus("default"))
+    for (const auto& [name, rule] : bus->rules) any |= rule.enabled && rule.body.contains("EventPattern");
+  has_listeners_ = any;
 }
 
 std::optional<TimeMs> Hub::next_due() const {
@@ -216,6 +226,7 @@ void Hub::run_group(std::vector<Item>& group) {
       return refuse(error.what());
     }
   }
+  if (!changes.resources.empty()) look_for_listeners();
   for (Delivery& delivery : to_queue_) queue_.add(std::move(delivery));
   to_queue_.clear();
   for (Item& item : group)

@@ -2,6 +2,7 @@
 // commits each group once, and only then answers and delivers.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -68,6 +69,10 @@ class Hub {
   void publish(std::string source, std::string detail_type, std::vector<std::string> resources,
                std::string detail);
 
+  // Whether anybody would hear an event of the default bus: a rule, an archive, or a reader of recent() in
+  // the last half minute.
+  bool listens() const;
+
   // Makes the thread look at the clock: for tests with a clock of their own.
   void wake();
 
@@ -105,6 +110,7 @@ class Hub {
   bool take_event(Event event, EventChanges& changes, TimeMs now);
   void match_rule(Rule& rule, const Event& event, int64_t seq, EventChanges& changes, TimeMs now);
   void remember(EventRow row);
+  void look_for_listeners();
   void continue_replays(EventChanges& changes, TimeMs now);
 
   // hub_deliveries.cc
@@ -148,6 +154,8 @@ class Hub {
   bool disk_full_ = false;
   bool replaying_ = false;
   TimeMs next_purge_ = 0;
+  std::atomic<bool> has_listeners_ = false;
+  mutable std::atomic<TimeMs> watched_until_ = 0;
   std::deque<EventRow> recent_;
   size_t recent_bytes_ = 0;
 

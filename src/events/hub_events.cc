@@ -10,6 +10,7 @@
 namespace millrace::events {
 namespace {
 
+constexpr TimeMs kWatchMs = 30'000;  // after a look at recent events
 constexpr size_t kRecentMax = 1000;
 constexpr size_t kRecentBytesMax = 8 << 20;
 constexpr size_t kReplayPage = 100;  // events of a replay in one commit
@@ -105,6 +106,7 @@ void Hub::remember(EventRow row) {
 }
 
 std::vector<EventRow> Hub::recent(int64_t after, size_t limit) const {
+  watched_until_ = clock_.now_ms() + kWatchMs;
   auto from = std::partition_point(recent_.begin(), recent_.end(),
                                    [&](const EventRow& row) { return row.seq <= after; });
   auto count = std::min(limit, static_cast<size_t>(recent_.end() - from));

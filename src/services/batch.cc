@@ -15,7 +15,7 @@ namespace json = base::json;
 using engine::ApiOperation;
 using engine::Engine;
 using engine::Store;
-using Query = json::object (*)(const json::object& input, const Engine& engine, Store& store);
+using Answer = json::object (*)(const json::object& input, const Engine& engine, Store& store);
 
 struct Write {
   std::string_view name;
@@ -57,7 +57,7 @@ json::object snapshot_now(const json::object& input, const Engine& engine, Store
 
 struct ReadOperation {
   std::string_view name;
-  Query query;
+  Answer query;
 };
 constexpr std::array<ReadOperation, 12> kReads = {{
     {"DescribeJobs", engine::describe_jobs},
@@ -96,10 +96,24 @@ void BatchService::call(const aws::Operation& operation, json::object input, Rep
   if (!read)
     throw aws::ApiError(400, "ClientException",
                         std::string(operation.name) + " is not supported by this version of Millrace.");
+  this->read([query = read->query, input = std::move(input)](
+                 const Engine& engine, Store& store) { return query(input, engine, store); },
+             std::move(reply));
+}
+
+void BatchService::explain(json::object input, Reply reply) {
+  read(
+      [input = std::move(input)](const Engine& engine, Store& store) {
+        return engine::explain_job(input, engine, store, base::SystemClock().now_ms());
+      },
+      std::move(reply));
+}
+
+void BatchService::read(Query query, Reply reply) {
   auto answer = std::make_shared<Reply>(std::move(reply));
-  auto run = [query = read->query, input = std::move(input), answer](const Engine& engine, Store& store) {
+  auto run = [query = std::move(query), answer](const Engine& engine, Store& store) {
     try {
-      (*answer)(query(input, engine, store));
+      (*answer)(query(engine, store));
     } catch (const aws::ApiError& error) {
       (*answer)(engine::Refusal{error.status, error.code(), error.what()});
     } catch (const std::exception& error) {

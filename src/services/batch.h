@@ -19,8 +19,13 @@ class BatchService {
   static bool implements(std::string_view operation);
   // Answers in the engine's thread: writes after their commit, reads with durable state. Thread-safe.
   void call(const aws::Operation& operation, base::json::object input, Reply reply);
+  // What only Millrace answers: {jobId} to Engine::explain() of that job.
+  void explain(base::json::object input, Reply reply);
 
  private:
+  using Query = std::function<base::json::object(const engine::Engine& engine, engine::Store& store)>;
+  void read(Query query, Reply reply);
+
   engine::Driver& driver_;
 };
 

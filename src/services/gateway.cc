@@ -199,34 +199,39 @@ void Gateway::handle(http::Request request, http::Respond respond) {
 }
 
 void Gateway::call_own(const http::Request& request, http::Respond respond) {
-  constexpr std::string_view kEvents = "/events/";
+  constexpr std::string_view kEvents = "/events/", kWhy = "/jobs/why";
   std::string_view path = request.head.path;
-  if (!path.starts_with(kEvents) || request.head.method != "POST")
+  if ((!path.starts_with(kEvents) && path != kWhy) || request.head.method != "POST")
     throw aws::ApiError(404, "UnknownOperationException",
                         "Millrace has nothing at " + request.head.path + ".");
   json::value input = base::parse_json(request.body.empty() ? "{}" : request.body);
   if (!input.is_object())
     throw aws::ApiError(400, "SerializationException", "The request is not a JSON object.");
   auto shared = std::make_shared<http::Respond>(std::move(respond));
-  events_admin_.call(path.substr(kEvents.size()), std::move(input.as_object()),
-                     [shared](json::object output, std::exception_ptr error) {
-                       http::Response response;
-                       response.headers.add("Content-Type", "application/json");
-                       response.headers.add("x-amzn-requestid", base::uuid4());
-                       if (!error) {
-                         response.body = json::serialize(output);
-                         return (*shared)(std::move(response));
-                       }
-                       try {
-                         std::rethrow_exception(error);
-                       } catch (const aws::ApiError& e) {
-                         response = aws::encode_error(nullptr, e, base::uuid4());
-                       } catch (const std::exception& e) {
-                         response =
-                             aws::encode_error(nullptr, {500, "InternalFailure", e.what()}, base::uuid4());
-                       }
-                       (*shared)(std::move(response));
-                     });
+  auto answer = [shared](const json::object& output, std::exception_ptr error) {
+    http::Response response;
+    response.headers.add("Content-Type", "application/json");
+    response.headers.add("x-amzn-requestid", base::uuid4());
+    if (!error) {
+      response.body = json::serialize(output);
+      return (*shared)(std::move(response));
+    }
+    try {
+      std::rethrow_exception(error);
+    } catch (const aws::ApiError& e) {
+      response = aws::encode_error(nullptr, e, base::uuid4());
+    } catch (const std::exception& e) {
+      response = aws::encode_error(nullptr, {500, "InternalFailure", e.what()}, base::uuid4());
+    }
+    (*shared)(std::move(response));
+  };
+  if (path != kWhy)
+    return events_admin_.call(path.substr(kEvents.size()), std::move(input.as_object()), answer);
+  batch_.explain(std::move(input.as_object()), [answer](std::variant<json::object, engine::Refusal> reply) {
+    if (const auto* output = std::get_if<json::object>(&reply)) return answer(*output, nullptr);
+    const auto& refusal = std::get<engine::Refusal>(reply);
+    answer({}, std::make_exception_ptr(aws::ApiError(refusal.status, refusal.code, refusal.message)));
+  });
 }
 
 void Gateway::call(const aws::ServiceModel& service, http::Request request, http::Respond respond) {
