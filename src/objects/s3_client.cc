@@ -251,12 +251,12 @@ void S3Client::start_copy(const std::string& source_bucket, const ObjectInfo& so
                           std::function<void(CopyResult, std::exception_ptr)> done) {
   aws::Credentials credentials;
   http::ClientRequest request = signed_request(copy_call(source_bucket, source, key, options), credentials);
-  if (options_.gate) options_.gate->enter();
   ++options_.traffic->requests;
   options_.client->send(
       std::move(request), [gate = options_.gate, traffic = options_.traffic, done = std::move(done)](
                               ClientResponse response, std::exception_ptr error) {
         bool throttled = !error && is_throttling(response.status, "");
+        // Before `done`: what waits at the gate may live no longer than until that was told.
         if (gate) gate->leave(throttled);
         traffic->throttled += throttled;
         CopyResult result;

@@ -159,8 +159,8 @@ class S3Client final : public ObjectReader {
   CopyResult copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
                   const CopyOptions& options = {});
   // The same without waiting and without a second attempt, for what one request can copy: `done` is called in
-  // the HTTP client's thread and must not block; with an error, copy() is what finds out why. Waits at the
-  // gate; throws what the gate or the credentials throw.
+  // the HTTP client's thread and must not block; with an error, copy() is what finds out why. The caller has
+  // entered the gate; the answer leaves it (not when this throws: there are no credentials).
   bool copied_by_one_request(uint64_t size) const { return size <= options_.copy_single_bytes_max; }
   void start_copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
                   const CopyOptions& options, std::function<void(CopyResult, std::exception_ptr)> done);

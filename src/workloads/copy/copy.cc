@@ -33,6 +33,7 @@ using Steady = std::chrono::steady_clock;
 constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr auto kJournalPause = std::chrono::seconds(1);
 constexpr unsigned kWorkersMax = 32;   // threads for what takes more than one request
+constexpr size_t kReadyMax = 256;      // objects that wait for their request
 constexpr size_t kSlowMax = 256;       // objects that wait for them
 constexpr size_t kDeleteBatch = 1000;  // DeleteObjects: keys a request
 constexpr int kChangedAttempts = 3;    // for objects that change while they are copied
@@ -96,6 +97,39 @@ class SlowQueue {
   bool closed_ = false;
 };
 
+// Items that one request copies, waiting for their turn. Planners fill it in batches, so that they are not
+// woken for each request that ends.
+class ReadyQueue {
+ public:
+  void push(ItemPtr item, const std::atomic<bool>& stop) {
+    std::unique_lock lock(mutex_);
+    if (items_.size() >= kReadyMax) {
+      ++waiting_;
+      room_.wait(lock, [&] { return items_.size() <= kReadyMax / 2 || stop; });
+      --waiting_;
+    }
+    items_.push_back(std::move(item));
+  }
+  ItemPtr pop() {
+    std::lock_guard lock(mutex_);
+    if (items_.empty()) return nullptr;
+    ItemPtr item = std::move(items_.front());
+    items_.pop_front();
+    if (waiting_ > 0 && items_.size() <= kReadyMax / 2) room_.notify_all();
+    return item;
+  }
+  void wake() {
+    std::lock_guard lock(mutex_);
+    room_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable room_;
+  std::deque<ItemPtr> items_;
+  unsigned waiting_ = 0;
+};
+
 // The caller's thread reads the list; planners compare rows and ranges of rows, and start what one request
 // copies; workers do the rest; one thread keeps time (journal, progress, stop).
 class CopyJob {
@@ -107,7 +141,9 @@ class CopyJob {
         limiter_(std::make_shared<Limiter>(options.limits, &stopping_)),
         sites_(options.from, options.to,
                {traffic_, limiter_, options.limits.concurrency, options.multipart_threshold}),
-        pool_(std::max(2u, 2 * options.listings)) {}
+        pool_(std::max(2u, 2 * options.listings)) {
+    limiter_->set_on_room([this] { begin_ready(); });
+  }
 
   void run() {
     read_rows();
@@ -317,6 +353,8 @@ class CopyJob {
     stopping_ = true;
     limiter_->wake();
     slow_.wake();
+    ready_.wake();
+    while (ItemPtr item = ready_.pop()) abandon(item);
     std::lock_guard lock(mutex_);
     wake_.notify_all();
   }
@@ -825,25 +863,13 @@ class CopyJob {
     try {
       if (!item->inspect && fits_one_request(state, item->source)) {
         limiter_->spend(item->source.size);
-        ObjectInfo whole = item->source;
-        whole.key = state.from.key(item->source.key);
-        state.to.client->start_copy(state.from.client->options().bucket, whole, state.to.key(item->key),
-                                    copy_options(item->source, state.transfer),
-                                    [this, item](objects::CopyResult result, std::exception_ptr error) {
-                                      // This is the HTTP client's thread: nothing here may wait for another
-                                      // request.
-                                      if (error) return slow_.push(item);
-                                      Transferred done{std::move(result.etag), std::move(result.version_id),
-                                                       std::move(result.checksum), ""};
-                                      if (options_.verify) {
-                                        if (done.etag != item->source.etag || !is_md5(done.etag)) {
-                                          item->copied = std::move(done);
-                                          return slow_.push(item);
-                                        }
-                                        done.verified = "etag";
-                                      }
-                                      finished(item, done);
-                                    });
+        if (limiter_->limits_requests()) {
+          limiter_->enter();
+          begin_copy(item);
+          return;
+        }
+        ready_.push(item, stopping_);
+        begin_ready();
         return;
       }
     } catch (...) {
@@ -851,6 +877,46 @@ class CopyJob {
       throw;
     }
     slow_.push(std::move(item));
+  }
+
+  // Begins as many copies as there is room for. Called by planners, and by whoever ends a request: so the
+  // next one begins without another thread being woken.
+  void begin_ready() {
+    while (limiter_->try_enter()) {
+      ItemPtr item = ready_.pop();
+      if (!item) return limiter_->leave_unused();
+      begin_copy(item);
+    }
+  }
+
+  // Behind the gate.
+  void begin_copy(const ItemPtr& item) {
+    RowState& state = *item->row;
+    ObjectInfo whole = item->source;
+    whole.key = state.from.key(item->source.key);
+    try {
+      state.to.client->start_copy(state.from.client->options().bucket, whole, state.to.key(item->key),
+                                  copy_options(item->source, state.transfer),
+                                  [this, item](objects::CopyResult result, std::exception_ptr error) {
+                                    // This is the HTTP client's thread: nothing here may wait for another
+                                    // request.
+                                    if (error) return slow_.push(item);
+                                    Transferred done{std::move(result.etag), std::move(result.version_id),
+                                                     std::move(result.checksum), ""};
+                                    if (options_.verify) {
+                                      if (done.etag != item->source.etag || !is_md5(done.etag)) {
+                                        item->copied = std::move(done);
+                                        return slow_.push(item);
+                                      }
+                                      done.verified = "etag";
+                                    }
+                                    finished(item, done);
+                                  });
+    } catch (const base::Error&) {
+      // No credentials: the workers find out, and say so.
+      limiter_->leave_unused();
+      slow_.push(item);
+    }
   }
 
   bool fits_one_request(const RowState& state, const ObjectInfo& source) const {
@@ -937,9 +1003,11 @@ class CopyJob {
     ++state.copied;
     bytes_copied_ += item->source.size;
     state.bytes += item->source.size;
-    std::string reason = item->why;
-    if (!done.verified.empty()) reason += "; verified by " + done.verified;
-    write(state, "copied", item->source.key, item->key, item->source.size, done, "", reason);
+    if (report_) {
+      std::string reason = item->why;
+      if (!done.verified.empty()) reason += "; verified by " + done.verified;
+      write(state, "copied", item->source.key, item->key, item->source.size, done, "", reason);
+    }
     done_with(item);
   }
 
@@ -1177,6 +1245,7 @@ class CopyJob {
   std::map<size_t, std::string> refused_;
   bool shard_keys_ = false;
   SlowQueue slow_;
+  ReadyQueue ready_;
 
   std::atomic<uint64_t> rows_done_{0}, rows_failed_{0}, rows_resumed_{0}, rows_elsewhere_{0};
   std::atomic<uint64_t> copied_{0}, bytes_copied_{0}, skipped_{0}, vanished_{0}, deleted_{0}, failed_{0};
