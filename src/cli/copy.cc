@@ -9,6 +9,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ Examples:
   millrace copy --manifest list.csv --report report.csv             rows of source,destination
   millrace copy --manifest s3://a/list.csv --resume                 goes on where a run stopped
   millrace copy BUCKET KEY HEADER SYNC_DELETE                       the list s3://BUCKET/KEY; True or False twice
+
+--report, --result and --journal may hold {job}, {attempt} and {index} of a Batch job.
 
 Lists: a header may name the columns source, destination, delete, include, exclude, acl and storage_class; include and
 exclude hold patterns with ';' between them. Without a header write delete=true and so on behind the two locations.
@@ -161,6 +164,19 @@ class ProgressDisplay {
   bool drawn_ = false;
 };
 
+// "{job}", "{attempt}" and "{index}" of a Batch job, so that one definition gives each run its own place; on
+// a shell "local", 1 and 0.
+std::string with_job(std::string text) {
+  auto variable = [](const char* name, const char* otherwise) {
+    const char* value = std::getenv(name);
+    return std::string(value && *value ? value : otherwise);
+  };
+  // A child of an array is "JOB:INDEX".
+  text = base::replace_all(text, "{job}", base::replace_all(variable("AWS_BATCH_JOB_ID", "local"), ":", "-"));
+  text = base::replace_all(text, "{attempt}", variable("AWS_BATCH_JOB_ATTEMPT", "1"));
+  return base::replace_all(text, "{index}", variable("AWS_BATCH_JOB_ARRAY_INDEX", "0"));
+}
+
 copy::JobOptions options_of(const Arguments& arguments) {
   copy::JobOptions options;
   options.manifest = arguments.manifest;
@@ -193,8 +209,8 @@ copy::JobOptions options_of(const Arguments& arguments) {
   options.listings = arguments.listings;
   options.dry_run = arguments.dry_run || !arguments.plan.empty();
   options.plan = arguments.plan;
-  options.report = arguments.report;
-  options.journal = arguments.journal;
+  options.report = with_job(arguments.report);
+  options.journal = with_job(arguments.journal);
   options.resume = arguments.resume;
   options.shard =
       arguments.shard.empty() ? workloads::shard_of_environment() : workloads::parse_shard(arguments.shard);
@@ -227,6 +243,7 @@ int run(const Arguments& arguments) {
                  arguments.words.size());
     return workloads::kExitFailed;
   }
+  const std::string result_place = with_job(arguments.result);
   copy::JobOptions options;
   try {
     auto logger = std::make_shared<spdlog::logger>("copy", std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -234,7 +251,7 @@ int run(const Arguments& arguments) {
                                               : "%Y-%m-%d %H:%M:%S %l %v");
     spdlog::set_default_logger(logger);
     options = options_of(arguments);
-    if (!arguments.result.empty()) workloads::JobResult::require_writable(arguments.result);
+    if (!result_place.empty()) workloads::JobResult::require_writable(result_place);
   } catch (const base::Error& e) {
     std::fprintf(stderr, "millrace copy: %s\n", e.what());
     return e.kind() == base::ErrorKind::kUsage ? workloads::kExitUsage : workloads::kExitFailed;
@@ -258,7 +275,7 @@ int run(const Arguments& arguments) {
   if (usage) return workloads::kExitUsage;
   int code = result.exit_code();
   try {
-    if (!arguments.result.empty()) result.write(arguments.result);
+    if (!result_place.empty()) result.write(result_place);
   } catch (const base::Error& e) {
     std::fprintf(stderr, "millrace copy: the result could not be written: %s\n", e.what());
     result.fail(std::string("the result could not be written: ") + e.what());

@@ -506,6 +506,7 @@ class CopyJob {
     state->rules.markers = options_.markers;
     state->rules.thaw = options_.thaw;
     state->rules.exact_times = state->from.is_s3() && !state->to.is_s3();
+    find_holes(*state);
     state->transfer.acl = row.options.acl;
     state->transfer.storage_class = row.options.storage_class;
     state->transfer.keep_encryption = options_.keep_encryption;
@@ -618,6 +619,25 @@ class CopyJob {
     if (row.to.path.ends_with('/') || std::filesystem::is_directory(path, ignored)) path /= object;
     state.destination_key = path.filename().string();
     state.to = sites_.folder(path.has_parent_path() ? path.parent_path().string() : ".");
+  }
+
+  void find_holes(RowState& state) const {
+    if (state.single || state.from.is_s3() != state.to.is_s3()) return;
+    std::string from = state.from.prefix, to = state.to.prefix;
+    if (state.from.is_s3()) {
+      if (!sites_.same_service() || state.from.client->url() != state.to.client->url()) return;
+    } else {
+      auto whole = [](const Site& site) {
+        std::error_code ignored;
+        std::string path = std::filesystem::weakly_canonical(site.folder->path(), ignored).string();
+        return path.ends_with('/') ? path : path + "/";
+      };
+      from = whole(state.from);
+      to = whole(state.to);
+    }
+    if (to.size() > from.size() && to.starts_with(from)) state.rules.source_hole = to.substr(from.size());
+    if (from.size() > to.size() && from.starts_with(to))
+      state.rules.destination_hole = from.substr(to.size());
   }
 
   // False: nothing but children is there. Throws NotFoundError when there is nothing at all.

@@ -14,7 +14,8 @@ constexpr uint64_t kPauseKeys = 4000;  // of the source, between two questions
 // One side of the merge: the object at hand, and a check that the next one follows it.
 class Side {
  public:
-  Side(Listing& listing, const MergeRules& rules) : listing_(listing), rules_(rules) {}
+  Side(Listing& listing, const MergeRules& rules, const std::string& hole)
+      : listing_(listing), rules_(rules), hole_(hole) {}
 
   // Goes to the next object that counts.
   void advance() {
@@ -26,6 +27,7 @@ class Side {
         throw base::CorruptError("a listing is not in order: '" + object_.key + "' came after '" + last_ +
                                  "'");
       ++listed_;
+      if (!hole_.empty() && object_.key.starts_with(hole_)) continue;
       bool marker = object_.size == 0 && (object_.key.empty() || object_.key.ends_with('/'));
       if (!marker) ++objects_;
       if (marker && !rules_.markers) continue;
@@ -41,6 +43,7 @@ class Side {
  private:
   Listing& listing_;
   const MergeRules& rules_;
+  const std::string& hole_;
   ObjectInfo object_;
   std::string last_;
   bool has_ = false;
@@ -87,7 +90,8 @@ Decision decide(const ObjectInfo& source, const ObjectInfo* destination, const M
 
 MergeCounts merge(Listing& source_listing, Listing& destination_listing, const MergeRules& rules,
                   const OnDecision& decided, const OnPause& pause) {
-  Side source(source_listing, rules), destination(destination_listing, rules);
+  Side source(source_listing, rules, rules.source_hole);
+  Side destination(destination_listing, rules, rules.destination_hole);
   source.advance();
   destination.advance();
   bool more = true;

@@ -24,6 +24,10 @@ struct MergeRules {
   bool markers = false;      // objects of no bytes whose key ends in '/' count, too
   bool exact_times = false;  // a destination that is newer is copied, too: files get the time of their source
   bool thaw = false;         // archived objects were restored: copy them
+  // Where one side lies within the other (which has to be allowed): keys of that side that begin so are not
+  // of the row; empty: it does not. Otherwise a copy into its own source would copy its copies, and a
+  // deletion around its source would take that.
+  std::string source_hole, destination_hole;
 };
 
 enum class Decision {

@@ -132,6 +132,38 @@ TEST(CopyMerge, DecidesAsASlowPlannerDoes) {
   }
 }
 
+TEST(CopyMerge, ASideWithinTheOtherIsNotPartOfIt) {
+  // Without this a copy into its own source copies its copies, and --delete around a source deletes that.
+  std::vector<ObjectInfo> source(3), destination(3);
+  for (size_t i = 0; i < 3; ++i) {
+    source[i].key = std::vector<std::string>{"a", "sub/a", "suc"}[i];
+    destination[i].key = std::vector<std::string>{"extra", "sub/a", "sub/x"}[i];
+    source[i].size = destination[i].size = 1;
+  }
+  auto plan_with = [&](const MergeRules& rules) {
+    Plan plan;
+    MemoryListing a(source, {}), b(destination, {});
+    merge(a, b, rules, [&](Decision decision, const char*, const ObjectInfo* from, const ObjectInfo* to) {
+      plan[from ? from->key : to->key] = decision;
+      return true;
+    });
+    return plan;
+  };
+  MergeRules rules;
+  rules.source_hole = "sub/";
+  EXPECT_EQ(plan_with(rules), (Plan{{"a", Decision::kCopy},
+                                    {"suc", Decision::kCopy},
+                                    {"extra", Decision::kExtra},
+                                    {"sub/a", Decision::kExtra},
+                                    {"sub/x", Decision::kExtra}}));
+  rules = {};
+  rules.destination_hole = "sub/";
+  EXPECT_EQ(plan_with(rules), (Plan{{"a", Decision::kCopy},
+                                    {"sub/a", Decision::kCopy},
+                                    {"suc", Decision::kCopy},
+                                    {"extra", Decision::kExtra}}));
+}
+
 TEST(CopyMerge, RangesThatAreCutWhileTheyAreReadDecideTheSame) {
   // Without this a listing that is shared among planners takes the objects of one half for gone.
   std::vector<ObjectInfo> source, destination;
