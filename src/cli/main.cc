@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   millrace::cli::add_why_command(app, exit_code);
   millrace::cli::add_events_command(app, exit_code);
   millrace::cli::add_rules_command(app, exit_code);
+  millrace::cli::add_watch_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);
   millrace::cli::add_copy_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);

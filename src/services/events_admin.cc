@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/url.h"
 #include "events/explain.h"
+#include "events/s3_event.h"
 #include "events/target_request.h"
 #include "services/events_operations.h"
 
@@ -110,6 +112,13 @@ void EventsAdmin::call(std::string_view operation, json::object input, Reply rep
   auto done = [reply = std::move(reply)](json::object answer, std::exception_ptr error) {
     reply(std::move(answer), events_api_error(error, "InternalException"));
   };
+  if (operation == "changes") {
+    try {
+      return take_changes(input, done);
+    } catch (...) {
+      return done({}, std::current_exception());
+    }
+  }
   auto shared = std::make_shared<const json::object>(std::move(input));
   std::string name(operation);
   hub_.read(
@@ -118,9 +127,41 @@ void EventsAdmin::call(std::string_view operation, json::object input, Reply rep
         if (name == "rules") return rules(registry, store);
         if (name == "why") return why(*shared, registry, store);
         if (name == "test") return test(*shared, registry);
+        if (name == "cursor") return {{"cursor", store.cursor(text_of(*shared, "feed"))}};
         throw aws::ApiError(404, "UnknownOperationException", "there is no operation " + name);
       },
       std::move(done));
+}
+
+void EventsAdmin::take_changes(const json::object& input, Reply reply) {
+  const std::string feed = text_of(input, "feed");
+  const json::array* changes = base::find_array(input, "changes");
+  if (!feed.starts_with("watch:") || !changes || changes->empty())
+    events_invalid("feed (watch:…) and changes are needed");
+  std::vector<events::Event> taken;
+  int64_t last = 0;
+  for (const json::value& value : *changes) {
+    if (!value.is_object()) events_invalid("changes are objects");
+    const json::object& given = value.get_object();
+    objects::ObjectEvent change;
+    change.sequence = last = base::find_int(given, "sequence").value_or(0);
+    change.kind = text_of(given, "kind") == "deleted" ? objects::ObjectEvent::Kind::kDeleted
+                                                      : objects::ObjectEvent::Kind::kCreated;
+    change.reason = text_of(given, "reason");
+    change.bucket = text_of(given, "bucket");
+    change.key = base::percent_decode(text_of(given, "key"));
+    change.size = static_cast<uint64_t>(base::find_int(given, "size").value_or(0));
+    change.etag = text_of(given, "etag");
+    change.time = base::find_int(given, "time").value_or(hub_.clock().now_ms());
+    change.requester = hub_.place().account;
+    change.source_address = "watch";
+    change.request_id = base::uuid4();
+    for (auto make : {events::native_s3_event, events::trail_s3_event}) {
+      taken.push_back(make(change, hub_.place()));
+      taken.back().passing = true;
+    }
+  }
+  hub_.accept_from(feed, last, std::move(taken), std::move(reply));
 }
 
 json::object EventsAdmin::tail(const json::object& input, EventStore& store) {

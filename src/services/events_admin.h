@@ -23,6 +23,10 @@ class EventsAdmin {
   //   why    {event, rule}: whether and why (not) the rule matches the event with that id
   //   test   {event (JSON text), rule}: the same for an event that never was, and what would be asked of
   //   targets
+  //   cursor {feed}: how far a feed of changes was taken
+  //   changes {feed, changes}: what happened to objects elsewhere, each {sequence, kind, reason, bucket, key
+  //           (percent-encoded), size, etag, time}, as events of both of S3's forms; committed with them is
+  //           the last sequence. One sender a feed, who asks for the cursor first.
   // A rule is NAME on the default bus, or BUS/NAME. Errors are ApiError.
   void call(std::string_view operation, base::json::object input, Reply reply);
 
@@ -32,6 +36,7 @@ class EventsAdmin {
   base::json::object why(const base::json::object& input, events::Registry& registry,
                          events::EventStore& store);
   base::json::object test(const base::json::object& input, events::Registry& registry);
+  void take_changes(const base::json::object& input, Reply reply);
   events::Hub& hub_;
 };
 

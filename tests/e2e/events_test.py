@@ -378,6 +378,44 @@ class Destinations(unittest.TestCase):
             wait_until(counted, "the failure and the delivery are counted")
 
 
+class Watch(unittest.TestCase):
+    def test_a_bucket_elsewhere_starts_jobs_once(self):
+        with MillraceServer() as here, MillraceServer() as elsewhere:
+            queue = make_queue(here.boto3("batch"))
+            make_definition(here.boto3("batch"), ["true"], "nothing")
+            events = here.boto3("events")
+            events.put_rule(Name="r", EventPattern=json.dumps({
+                "source": ["aws.s3"], "detail": {"eventName": ["PutObject", "CompleteMultipartUpload"],
+                                                 "requestParameters": {"key": [{"prefix": "in/"}]}}}))
+            events.put_targets(Rule="r", Targets=[{
+                "Id": "job", "Arn": queue, "BatchParameters": {"JobDefinition": "nothing", "JobName": "j"},
+                "InputTransformer": {"InputPathsMap": {"k": "$.detail.requestParameters.key"},
+                                     "InputTemplate": '{"Parameters": {"k": <k>}}'}}])
+            s3 = elsewhere.boto3("s3")
+            s3.create_bucket(Bucket="assets")
+            s3.put_object(Bucket="assets", Key="in/old", Body=b"x")
+
+            def look():
+                done = subprocess.run([here.binary, "watch", "s3://assets/in/", "--once", "--data", here.data],
+                                      env={**elsewhere.environment, "AWS_ENDPOINT_URL": elsewhere.endpoint},
+                                      capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                return done.stdout.splitlines()
+            self.assertEqual(look(), [])
+            s3.put_object(Bucket="assets", Key="in/new \u00fc", Body=b"x")
+            s3.put_object(Bucket="assets", Key="out/new", Body=b"x")
+            s3.delete_object(Bucket="assets", Key="in/old")
+            self.assertEqual(look(), ["PutObject s3://assets/in/new \u00fc", "DeleteObject s3://assets/in/old"])
+            here.kill()
+            here.start()
+            self.assertEqual(look(), [])
+            batch = here.boto3("batch")
+            wait_until(lambda: all_jobs(batch, queue), "the job is there")
+            keys = [batch.describe_jobs(jobs=[job["jobId"]])["jobs"][0]["parameters"]["k"]
+                    for job in all_jobs(batch, queue)]
+            self.assertEqual(keys, ["in/new \u00fc"])
+
+
 class Archives(unittest.TestCase):
     def test_an_archive_is_replayed(self):
         with MillraceServer() as server:
