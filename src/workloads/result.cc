@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <optional>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "base/strings.h"
 #include "base/unique_fd.h"
+#include "objects/s3_client.h"
 #include "workloads/text.h"
 
 namespace millrace::workloads {
@@ -59,10 +62,13 @@ class NewFile {
   base::UniqueFd fd_;
 };
 
-void require_file(const std::string& destination) {
-  if (destination.starts_with("s3://")) {
-    throw base::UsageError("--result " + destination + ": only files for now; give a path");
-  }
+// The place in a bucket that `destination` names, if it does.
+std::optional<objects::Location> bucket_place(const std::string& destination) {
+  if (!destination.starts_with("s3://")) return std::nullopt;
+  objects::Location place = objects::parse_location(destination);
+  if (place.path.empty() || place.path.ends_with('/'))
+    throw base::UsageError("--result " + destination + ": a result in a bucket needs a key");
+  return place;
 }
 
 }  // namespace
@@ -151,7 +157,18 @@ std::string JobResult::log_line() const {
 }
 
 void JobResult::write(const std::string& destination) const {
-  require_file(destination);
+  if (auto place = bucket_place(destination)) {
+    // By way of a file: the failed items may be more than fit into memory.
+    std::string draft =
+        (std::filesystem::temp_directory_path() / ("millrace-result-" + base::random_hex(16))).string();
+    struct Unlink {
+      const std::string& path;
+      ~Unlink() { unlink(path.c_str()); }
+    } unlink_draft{draft};
+    write(draft);
+    objects::open_s3(place->bucket)->put_file(place->path, draft, "application/json");
+    return;
+  }
   std::lock_guard lock(mutex_);
   NewFile file(destination);
   std::string text;
@@ -174,7 +191,10 @@ void JobResult::write(const std::string& destination) const {
 }
 
 void JobResult::require_writable(const std::string& destination) {
-  require_file(destination);
+  if (auto place = bucket_place(destination)) {
+    objects::open_reader(*place);
+    return;
+  }
   NewFile trial(destination);
 }
 

@@ -47,11 +47,13 @@ class JobResult {
 
   // One line without line break, at most about 64 KiB.
   std::string log_line() const;
-  // Writes the whole document to `destination`, a file: complete or not at all. Throws as require_writable().
+  // Writes the whole document to `destination`, a file or s3://BUCKET/KEY: complete or not at all. Throws as
+  // require_writable(), and what storing throws.
   void write(const std::string& destination) const;
 
-  // Finds out before any work is done that a result cannot be written there. Throws UsageError for s3:// (not
-  // yet) and DeniedError, NotFoundError or TransientError for a folder that takes no file.
+  // Finds out before any work is done that a result cannot be written there. Throws UsageError for a place in
+  // a bucket without a key, NotFoundError for a bucket that is not there and DeniedError, NotFoundError or
+  // TransientError for a folder that takes no file.
   static void require_writable(const std::string& destination);
 
  private:

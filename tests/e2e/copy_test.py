@@ -442,14 +442,15 @@ class Copy(unittest.TestCase):
         self.assertEqual([(p["action"], p["destination"]) for p in plan][:2], [("copy", f"s3://{self.b}/y/1"), ("delete", f"s3://{self.b}/y/extra")])
         self.assertEqual(self.keys(self.b), ["y/extra"])
         self.s3.put_bucket_versioning(Bucket=self.b, VersioningConfiguration={"Status": "Enabled"})
-        self.copy(*where, "--report", f"s3://{self.a}/reports/r.jsonl", "--result", self.folder + "/result.json")
-        lines = [json.loads(line) for line in self.body(self.a, "reports/r.jsonl").splitlines()]
+        self.copy(*where, "--report", f"s3://{self.a}/reports/{{job}}.jsonl", "--result", f"s3://{self.a}/reports/{{job}}-{{attempt}}.json",
+                  AWS_BATCH_JOB_ID="j:3")
+        lines = [json.loads(line) for line in self.body(self.a, "reports/j-3.jsonl").splitlines()]
         copied = next(line for line in lines if line["action"] == "copied")
         self.assertEqual((copied["bytes"], copied["reason"]), (3, "new"))
         self.assertEqual(copied["version"], self.s3.head_object(Bucket=self.b, Key="y/1")["VersionId"])
         self.assertEqual([line["action"] for line in lines], ["copied", "deleted", "row-done"])
-        with open(self.folder + "/result.json", encoding="utf-8") as file:
-            self.assertEqual(json.load(file)["counts"]["deleted"], 1)
+        self.assertEqual(json.loads(self.body(self.a, "reports/j-3-1.json"))["counts"]["deleted"], 1)
+        self.copy(*where, "--result", "s3://there-is-none/r.json", code=1)
 
     def fill(self, bucket, keys):
         """Many objects, faster than one after the other: uploaded by the program itself."""

@@ -74,7 +74,7 @@ TEST(JobResult, ManyFailuresAreAllNamed) {
 TEST(JobResult, AnUnwritableDestinationIsFoundBeforeTheWork) {
   testing::TemporaryFolder folder;
   EXPECT_THROW(JobResult::require_writable(folder / "none/r.json"), base::NotFoundError);
-  EXPECT_THROW(JobResult::require_writable("s3://bucket/r.json"), base::UsageError);
+  EXPECT_THROW(JobResult::require_writable("s3://bucket/"), base::UsageError);
   JobResult::require_writable(folder / "r.json");
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
