@@ -101,6 +101,7 @@ void Engine::close_array(Job& parent) {
 }
 
 bool Engine::stands_in_line(const Job& array) const {
+  if (!array.share) return false;
   auto it = array.share->waiting.find({array.priority, array.child(array.array->next)});
   return it != array.share->waiting.end() && it->second == &array;
 }

@@ -64,7 +64,7 @@ bool Engine::put_on_deck(TimeMs now) {
 // The time of a job on deck is up. Only the host knows whether it has begun meanwhile; it answers.
 void Engine::revoke(const Job& job) {
   deadlines_.erase({job.current->deck_until, job.current->token});
-  effects_.push_back(RevokeAttempt{job.current->token});
+  effects_.emplace_back(std::in_place_type<RevokeAttempt>, RevokeAttempt{job.current->token});
 }
 
 void Engine::leave_deck(Job& job) {

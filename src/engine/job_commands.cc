@@ -242,6 +242,7 @@ void Engine::finish(Job& job, JobStatus status, std::string reason, TimeMs now) 
   ended_.emplace_back(job.seq, status == JobStatus::kSucceeded);
   if (job.array) cut_array(job);
   if (job.parent != 0) child_ended(job, now);
+  job.share = nullptr;  // it may be forgotten now
   schedule_needed_ = true;  // it may have been the head that its queue waited for
   end_deletion(*job.queue);
 }

@@ -143,7 +143,9 @@ void Line::attempt_ended(Share& share, int64_t vcpus_milli, TimeMs began, TimeMs
 double Line::usage(const Share& share, TimeMs now) const {
   if (!policy_) return 0;
   double running = static_cast<double>(share.running_milli) / 1000;
-  return (share.spent + running * seconds(now) - share.begun) / scale(now);
+  // seconds() / scale() is the same at all times; scale() may be past all numbers.
+  double for_ever = static_cast<double>(window_ms_) / 1000 / kHalvings / kLn2;
+  return (share.spent - share.begun) / scale(now) + running * for_ever;
 }
 
 double Line::past_usage(const Share& share, TimeMs now) const {

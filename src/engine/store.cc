@@ -344,7 +344,7 @@ void Store::write_job(const Job& job) {
       .bind(9, job.parent == 0 ? std::string_view(job.name) : "");
   insert_job_->bind(10, job.parent == 0 ? std::string_view(job.submission) : "");
   insert_job_->bind(11, encode_state(job)).bind(12, static_cast<int64_t>(job.parent));
-  insert_job_->bind(13, job.share->identifier).bind(14, int64_t{job.priority}).run();
+  insert_job_->bind(13, job.share ? std::string_view(job.share->identifier) : "").bind(14, int64_t{job.priority}).run();
 }
 
 void Store::commit_shares(const Changes& changes) {

@@ -88,6 +88,17 @@ std::string EngineWorld::environment_order() {
 
 Command EngineWorld::submission() {
   std::string overrides;
+  size_t queue = random_.below(kNames);
+  const engine::JobQueue* found = engine_->find_queue(fmt::format("q{}", queue));
+  bool shares = found && found->line.policy();
+  if (random_.percent(shares ? 97 : 2))
+    overrides += fmt::format(R"(,"shareIdentifier":"s{}")", random_.below(3));
+  if (shares && random_.percent(20))
+    overrides += fmt::format(R"(,"schedulingPriorityOverride":{})", random_.below(3));
+  if (random_.percent(10))
+    overrides += fmt::format(
+        R"(,"consumableResourcePropertiesOverride":{{"consumableResourceList":[{{"consumableResource":"c{}","quantity":{}}}]}})",
+        random_.below(2), random_.between(1, 2));
   if (random_.percent(50))
     overrides +=
         fmt::format(R"(,"containerOverrides":{{"resourceRequirements":[{{"type":"VCPU","value":"{}"}},
@@ -120,8 +131,8 @@ Command EngineWorld::submission() {
   }
   return ApiCommand{
       ApiOperation::kSubmitJob,
-      engine::object(fmt::format(R"({{"jobName":"j","jobQueue":"q{}","jobDefinition":"d{}"{}}})",
-                                 random_.below(kNames), random_.below(2), overrides)),
+      engine::object(fmt::format(R"({{"jobName":"j","jobQueue":"q{}","jobDefinition":"d{}"{}}})", queue,
+                                 random_.below(2), overrides)),
       ""};
 }
 
@@ -130,7 +141,7 @@ Command EngineWorld::random_command() {
     return ApiCommand{operation, engine::object(input),
                       fmt::format("{:08x}-2222-4333-8444-555555555555", ++uuids_)};
   };
-  size_t which = random_.below(100), n = random_.below(kNames);
+  size_t which = random_.below(106), n = random_.below(kNames);
   if (which < 50) return submission();
   if (which < 56)
     return make(ApiOperation::kCancelJob,
@@ -168,17 +179,43 @@ Command EngineWorld::random_command() {
     return make(ApiOperation::kDeleteComputeEnvironment, fmt::format(R"({{"computeEnvironment":"e{}"}})", n));
   if (which < 90)
     return make(ApiOperation::kCreateJobQueue,
-                fmt::format(R"({{"jobQueueName":"q{}","priority":{},"computeEnvironmentOrder":{}}})", n,
-                            random_.below(3), environment_order()));
+                fmt::format(R"({{"jobQueueName":"q{}","priority":{},"computeEnvironmentOrder":{}{}}})", n,
+                            random_.below(3), environment_order(), random_.percent(40) ? policy() : ""));
   if (which < 97)
-    return make(
-        ApiOperation::kUpdateJobQueue,
-        random_.percent(50)
-            ? fmt::format(R"({{"jobQueue":"q{}","state":"{}","priority":{}}})", n,
-                          random_.percent(75) ? "ENABLED" : "DISABLED", random_.below(3))
-            : fmt::format(R"({{"jobQueue":"q{}","computeEnvironmentOrder":{}}})", n, environment_order()));
+    return make(ApiOperation::kUpdateJobQueue,
+                random_.percent(50)
+                    ? fmt::format(R"({{"jobQueue":"q{}","state":"{}","priority":{}}})", n,
+                                  random_.percent(75) ? "ENABLED" : "DISABLED", random_.below(3))
+                    : fmt::format(R"({{"jobQueue":"q{}","computeEnvironmentOrder":{}{}}})", n,
+                                  environment_order(), random_.percent(20) ? policy() : ""));
   if (which < 99) return make(ApiOperation::kDeleteJobQueue, fmt::format(R"({{"jobQueue":"q{}"}})", n));
-  return engine::Tick{};
+  if (which < 100) return engine::Tick{};
+  if (which < 102)
+    return make(
+        ApiOperation::kCreateSchedulingPolicy,
+        fmt::format(R"({{"name":"p{}","fairsharePolicy":{{"computeReservation":{},"shareDistribution":[
+                    {{"shareIdentifier":"s*","weightFactor":{}}}]}}}})",
+                    n % 2, random_.percent(50) ? 0 : 40, random_.between(1, 4)));
+  if (which < 103)
+    return make(
+        random_.percent(50) ? ApiOperation::kDeleteSchedulingPolicy : ApiOperation::kUpdateSchedulingPolicy,
+        fmt::format(R"({{"arn":"{}"}})", config_.arn(fmt::format("scheduling-policy/p{}", n % 2))));
+  if (which < 104)
+    return make(ApiOperation::kCreateConsumableResource,
+                fmt::format(R"({{"consumableResourceName":"c{}","totalQuantity":{},"resourceType":"{}"}})",
+                            n % 2, random_.between(1, 4), n % 2 ? "NON_REPLENISHABLE" : "REPLENISHABLE"));
+  if (which < 105)
+    return make(
+        ApiOperation::kUpdateConsumableResource,
+        fmt::format(R"({{"consumableResource":"c{}","operation":"{}","quantity":{},"clientToken":"t{}"}})",
+                    n % 2, random_.percent(70) ? "ADD" : "SET", random_.between(1, 4), random_.below(9)));
+  return make(ApiOperation::kDeleteConsumableResource,
+              fmt::format(R"({{"consumableResource":"c{}"}})", n % 2));
+}
+
+std::string EngineWorld::policy() {
+  return fmt::format(R"(,"schedulingPolicyArn":"{}")",
+                     config_.arn(fmt::format("scheduling-policy/p{}", random_.below(2))));
 }
 
 // Children of array jobs have the numbers after their parent's.
@@ -218,7 +255,7 @@ Outcome EngineWorld::apply(const Command& command) {
       const engine::Job& job = *engine_->find_job(seq);
       const auto& waiting = job.queue->jobs[static_cast<size_t>(engine::JobStatus::kRunnable)];
       // Where one went on deck meanwhile, it may be the one that was passed.
-      if (!any_on_deck && !waiting.empty() && waiting.begin()->first < seq)
+      if (!any_on_deck && !job.queue->line.policy() && !waiting.empty() && waiting.begin()->first < seq)
         check_passing(job, *waiting.begin()->second);
       if (start->attempt > 1) ++counts_.retried;
     }
@@ -265,6 +302,8 @@ void EngineWorld::run_group(std::vector<Command> group, Fate fate) {
   last_job_ = engine_->counters().first;
   last_token_ = engine_->counters().second;
   check_jobs();
+  check_lines();
+  check_consumables();
 
   Snapshot now = fate == Fate::kGood || goes_back ? Snapshot{} : snapshot();
   size_t performed = fate == Fate::kDiesBeforeEffects  ? 0

@@ -64,6 +64,7 @@ class EngineWorld {
   std::string a_job();
   std::string id_of(engine::JobSeq seq) const;
   std::string environment_order();
+  std::string policy();
   void run_group(std::vector<engine::Command> group, Fate fate);
   engine::Outcome apply(const engine::Command& command);
   void tell(const Answer& answer);
@@ -76,6 +77,8 @@ class EngineWorld {
   void check_effect(const engine::Effect& effect);
   void check_jobs();
   void check_room();
+  void check_lines();
+  void check_consumables();
   void check_nothing_waits_for_nothing();
   void check_passing(const engine::Job& job, const engine::Job& first) const;
   void check_dependencies(const engine::Job& job);

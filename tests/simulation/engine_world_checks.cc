@@ -222,7 +222,64 @@ void EngineWorld::check_room() {
        used_mib, offered_.memory_mib);
 }
 
-// The head of a queue for which there is room does not wait.
+// Who waits stands in line, at its place, and nobody else does; what shares say of themselves is so.
+void EngineWorld::check_lines() {
+  for (int64_t number = 1; number < 1000; ++number) {
+    const JobQueue* queue = engine_->queue(number);
+    if (!queue) continue;
+    size_t waiting = 0;
+    int64_t live = 0;
+    for (const auto& by_status : queue->jobs) live += static_cast<int64_t>(by_status.size());
+    for (const auto& share : queue->line.shares()) {
+      live -= share->live;
+      for (const auto& [place, job] : share->waiting) {
+        hold(job->share == share.get() && job->priority == place.priority,
+             "job {} stands in the line of share {}", job->seq, share->identifier);
+        if (job->array) {
+          hold(place.seq == job->child(job->array->next) && job->array->next < job->array->limit,
+               "array {} stands at the place of job {}", job->seq, place.seq);
+          continue;
+        }
+        ++waiting;
+        hold(job->status == JobStatus::kRunnable && job->seq == place.seq, "job {}, {}, stands in line at {}",
+             job->seq, engine::name(job->status), place.seq);
+      }
+      int64_t running = 0;
+      for (JobStatus status : {JobStatus::kStarting, JobStatus::kRunning})
+        for (const auto& [seq, job] : queue->jobs[static_cast<size_t>(status)])
+          if (job->share == share.get() && job->current->counted_from > 0) running += job->vcpus_milli;
+      hold(share->running_milli == running, "share {} of {} counts {} running, there are {}",
+           share->identifier, queue->name, share->running_milli, running);
+      double usage = queue->line.usage(*share, now_);
+      hold(usage > -0.001 && usage < 1e12, "share {} of {} has used {}", share->identifier, queue->name,
+           usage);
+    }
+    hold(waiting == queue->jobs[static_cast<size_t>(JobStatus::kRunnable)].size(),
+         "{} jobs of {} stand in line, {} wait", waiting, queue->name,
+         queue->jobs[static_cast<size_t>(JobStatus::kRunnable)].size());
+    hold(live == 0, "the shares of {} count {} live jobs too few", queue->name, live);
+  }
+}
+
+// A consumable resource is with the jobs that have it.
+void EngineWorld::check_consumables() {
+  std::map<const engine::ConsumableResource*, int64_t> held;
+  for (int64_t number = 1; number < 1000; ++number)
+    if (const JobQueue* queue = engine_->queue(number))
+      for (const auto& by_status : queue->jobs)
+        for (const auto& [seq, job] : by_status) {
+          hold(!job->needs || !job->current || job->holds, "job {} runs without what it needs", seq);
+          if (job->needs && job->holds)
+            for (const auto& [resource, quantity] : *job->needs) held[resource] += quantity;
+        }
+  for (const auto& [name, resource] : engine_->consumables()) {
+    int64_t sum = resource->replenishable ? held[resource.get()] : 0;
+    hold(resource->held == sum, "{} of {} are held, jobs hold {}", resource->held, name, sum);
+    hold(resource->replenishable || resource->used_up >= held[resource.get()],
+         "{} of {} are used up, jobs hold {}", resource->used_up, name, held[resource.get()]);
+  }
+}
+
 // `job` was started although `first` stands before it in their queue: it must end in time, or leave room
 // enough beside everything that may run for ever.
 void EngineWorld::check_passing(const Job& job, const Job& first) const {
@@ -246,6 +303,7 @@ void EngineWorld::check_passing(const Job& job, const Job& first) const {
 void EngineWorld::check_nothing_waits_for_nothing() {
   if (offered_.instance.empty()) return;
   int64_t used_milli = 0, used_mib = 0, attempts = 0;
+  int64_t highest_shared = -1;  // of queues whose first job is not known here
   std::vector<const Job*> heads;
   for (int64_t number = 1; number < 1000; ++number)
     if (JobQueue* queue = engine_->queue(number)) {
@@ -257,13 +315,20 @@ void EngineWorld::check_nothing_waits_for_nothing() {
           ++attempts;
         }
       const auto& waiting = queue->jobs[static_cast<size_t>(JobStatus::kRunnable)];
-      if (!waiting.empty()) heads.push_back(waiting.begin()->second);
+      if (queue->line.policy() && !waiting.empty())
+        highest_shared = std::max(highest_shared, queue->priority);
+      if (!queue->line.policy() && !waiting.empty()) heads.push_back(waiting.begin()->second);
     }
   std::sort(heads.begin(), heads.end(), [](const Job* a, const Job* b) {
     return a->queue->priority != b->queue->priority ? a->queue->priority > b->queue->priority
                                                     : a->seq < b->seq;
   });
   for (const Job* job : heads) {
+    if (job->queue->priority <= highest_shared) break;
+    if (job->needs && !job->holds &&
+        std::any_of(job->needs->begin(), job->needs->end(),
+                    [](const auto& need) { return need.second > need.first->available(); }))
+      break;  // it waits for something else, and others may wait for its sake
     bool fits = attempts == 0 || (used_milli + job->vcpus_milli <= offered_.vcpus_milli &&
                                   used_mib + job->memory_mib <= offered_.memory_mib);
     bool could = false;
@@ -295,6 +360,8 @@ EngineWorld::Snapshot EngineWorld::snapshot() {
     if (engine_->find_job(seq)) out[std::to_string(seq)] = describe_text(seq);
   out["definitions"] = json::serialize(describe_job_definitions({}, *engine_));
   out["environments"] = json::serialize(describe_compute_environments({}, *engine_));
+  out["policies"] = json::serialize(list_scheduling_policies({}, *engine_));
+  out["consumables"] = json::serialize(list_consumable_resources({}, *engine_));
   out["queues"] = json::serialize(describe_job_queues({}, *engine_));
   std::vector<uint64_t> believed = engine_->believed_attempts();
   for (uint64_t token : std::set<uint64_t>(believed.begin(), believed.end()))
