@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "tests/engine/harness.h"
+#include "tests/simulation/story.h"
 
 namespace millrace::simulation {
 
@@ -26,14 +27,13 @@ constexpr int64_t kHostVcpus = 6, kHostMib = 2048;
 }  // namespace
 
 EngineWorld::EngineWorld(uint64_t seed, std::string folder)
-    : random_(seed), folder_(std::move(folder)), host_(random_, kHostVcpus, kHostMib) {
+    : seed_(seed), random_(seed), folder_(std::move(folder)), host_(random_, kHostVcpus, kHostMib) {
   config_ = Harness::config();
   if (random_.percent(50)) config_.short_attempt_ms = 1'000'000;  // all attempts count as short
   store_ = std::make_unique<Store>(folder_ + "/state-0.db");
-  config_.id_seed = store_->id_seed();
 }
 
-void EngineWorld::run(int steps) {
+void EngineWorld::run(const std::vector<int>& steps) {
   load();
   auto first = [this](ApiOperation operation, const std::string& input) {
     run_group({ApiCommand{operation, engine::object(input), "11111111-2222-4333-8444-555555555555"}},
@@ -42,15 +42,25 @@ void EngineWorld::run(int steps) {
   first(ApiOperation::kCreateComputeEnvironment, Harness::environment("e0", 8));
   first(ApiOperation::kCreateJobQueue, Harness::queue("q0", 1, "e0"));
   first(ApiOperation::kRegisterJobDefinition, Harness::definition("d0"));
-  for (step_ = 1; step_ <= steps; ++step_) step();
+  for (int number : steps) {
+    step_ = number;
+    random_.seed(seed_ + (static_cast<uint64_t>(number) << 32));
+    step();
+  }
+  random_.seed(seed_);
   settle();
+  counts_.reports = host_.faults();
 }
 
 void EngineWorld::step() {
-  now_ += random_.percent(3) ? random_.between(10'000, 90'000) : random_.between(0, 2000);
+  int64_t passed = random_.percent(3) ? random_.between(10'000, 90'000) : random_.between(0, 2000);
+  now_ += passed;
+  counts_.lived_ms += passed;
+  if (random_.percent(1)) jump_clock();
   for (size_t i = random_.below(4); i > 0; --i) host_.step(now_);
   if (random_.percent(1)) {
     ++counts_.host_deaths;
+    say("the host dies");
     host_.die(now_);
   }
   std::vector<Command> group;
@@ -65,6 +75,14 @@ void EngineWorld::step() {
   Fate fate = Fate::kGood;
   if (random_.percent(5)) fate = static_cast<Fate>(1 + random_.below(5));
   run_group(std::move(group), fate);
+}
+
+// Somebody sets the clock, or the machine slept.
+void EngineWorld::jump_clock() {
+  ++counts_.clock_jumps;
+  int64_t jump = random_.between(-7'200'000, 7'200'000);
+  say("the clock jumps by {} s", jump / 1000);
+  now_ += jump;
 }
 
 // ---- what users ask for
@@ -238,6 +256,12 @@ Outcome EngineWorld::apply(const Command& command) {
   for (engine::JobSeq seq : engine_->missing_jobs(command))
     if (auto job = store_->load_job(seq, *engine_)) engine_->recall(std::move(job));
   Outcome outcome = engine_->apply(command, now_);
+  ++counts_.commands;
+  if (story_) {
+    say("{} {}", now_, describe(command));
+    if (std::holds_alternative<ApiCommand>(command)) say("  answer: {}", describe(outcome.reply));
+    for (const engine::Effect& effect : outcome.effects) say("  effect: {}", describe(effect));
+  }
   if (const auto* refusal = std::get_if<Refusal>(&outcome.reply))
     hold(refusal->status == 400 && refusal->code == "ClientException", "{}", refusal->message);
   bool started = engine_->counters().second > before;
@@ -280,11 +304,13 @@ void EngineWorld::run_group(std::vector<Command> group, Fate fate) {
 
   engine::Changes changes = engine_->take_changes();
   if (fate == Fate::kDiesBeforeCommit) {
+    say("dies before the commit");
     crash();
     return hold(snapshot() == durable, "a restarted engine is not where the last commit left it");
   }
   if (fate == Fate::kDiskFull && !changes.jobs.empty()) {
     ++counts_.failed_commits;
+    say("the disk is full");
     commit_fails(std::move(changes));
     // As the driver does: back to what is durable, the reports once more, all else refused.
     engine_ = std::make_unique<Engine>(config_);
@@ -298,6 +324,7 @@ void EngineWorld::run_group(std::vector<Command> group, Fate fate) {
     return;
   }
   if (!changes.empty()) store_->commit(changes, *engine_);
+  for (const engine::Job* job : changes.jobs) rows_.insert(job->seq);
   engine_->forget_finished();
   last_job_ = engine_->counters().first;
   last_token_ = engine_->counters().second;
@@ -318,6 +345,7 @@ void EngineWorld::run_group(std::vector<Command> group, Fate fate) {
                                                   : 0;
   for (size_t i = 0; i < told; ++i) tell(answers[i]);
   if (fate != Fate::kGood && !goes_back) {
+    say("dies after {} of {} effects and {} of {} answers", performed, effects.size(), told, answers.size());
     crash();
     hold(snapshot() == now, "a restarted engine does not describe what it described before");
   }
@@ -359,10 +387,14 @@ void EngineWorld::crash() {
   }
   store_.reset();
   for (size_t i = random_.below(6); i > 0; --i) {
-    now_ += random_.percent(10) ? 70'000 : 500;
+    int64_t passed = random_.percent(10) ? 70'000 : 500;
+    now_ += passed;
+    counts_.lived_ms += passed;
+    if (random_.percent(2)) jump_clock();
     host_.step(now_);
     if (random_.percent(3)) {
       ++counts_.host_deaths;
+      say("the host dies meanwhile");
       host_.die(now_);
     }
   }
@@ -411,8 +443,10 @@ void EngineWorld::tell(const Answer& answer) {
 
 // No more accidents: everything that is under way must come to its end.
 void EngineWorld::settle() {
+  say("from here on nothing goes wrong");
   for (int round = 0; round < 400; ++round) {
     now_ += 31'000;
+    counts_.lived_ms += 31'000;
     host_.settle(now_);
     std::vector<Command> group(host_.reports.begin(), host_.reports.end());
     host_.reports.clear();
@@ -426,6 +460,30 @@ void EngineWorld::settle() {
   for (const auto& [seq, reason] : stop_reasons_)
     hold(finished_.contains(seq), "job {} was to be terminated and never ended", seq);
   for (const auto& [seq, text] : finished_) hold(describe_text(seq) == text, "finished job {} changed", seq);
+}
+
+void EngineWorld::Counts::add(const Counts& other) {
+  submitted += other.submitted;
+  succeeded += other.succeeded;
+  failed += other.failed;
+  retried += other.retried;
+  timed_out += other.timed_out;
+  terminated += other.terminated;
+  crashes += other.crashes;
+  failed_commits += other.failed_commits;
+  host_deaths += other.host_deaths;
+  resent += other.resent;
+  on_deck += other.on_deck;
+  revoked += other.revoked;
+  dependent += other.dependent;
+  arrays += other.arrays;
+  passed += other.passed;
+  clock_jumps += other.clock_jumps;
+  commands += other.commands;
+  lived_ms += other.lived_ms;
+  reports.lost += other.reports.lost;
+  reports.repeated += other.reports.repeated;
+  reports.early += other.reports.early;
 }
 
 }  // namespace millrace::simulation

@@ -29,8 +29,11 @@ class EngineWorld {
  public:
   // `folder` is private to this world and holds the engine's state.
   EngineWorld(uint64_t seed, std::string folder);
-  // Lives through `steps` steps and a quiet end. Throws Violation.
-  void run(int steps);
+  // Lives through the steps of these numbers and a quiet end. Each step has dice of its own, so that leaving
+  // some out changes the others no more than it must. Throws Violation.
+  void run(const std::vector<int>& steps);
+  // Adds a line for whatever happens from now on.
+  void tell_to(std::vector<std::string>* story) { story_ = story; }
 
   // What happened, so that a test can see that it happened at all.
   struct Counts {
@@ -38,6 +41,10 @@ class EngineWorld {
     int crashes = 0, failed_commits = 0, host_deaths = 0, resent = 0;
     int passed = 0;
     int on_deck = 0, revoked = 0, dependent = 0, arrays = 0;
+    int clock_jumps = 0;
+    int64_t commands = 0, lived_ms = 0;
+    SimulatedHost::Faults reports;  // of the host to the engine
+    void add(const Counts& other);
   };
   const Counts& counts() const { return counts_; }
 
@@ -59,6 +66,7 @@ class EngineWorld {
   using Snapshot = std::map<std::string, std::string>;
 
   void step();
+  void jump_clock();
   engine::Command random_command();
   engine::Command submission();
   std::string a_job();
@@ -83,7 +91,13 @@ class EngineWorld {
   void check_passing(const engine::Job& job, const engine::Job& first) const;
   void check_dependencies(const engine::Job& job);
   void check_array(const engine::Job& job);
+  struct Wishes {
+    int64_t attempts = 1;
+    std::vector<engine::JobSeq> depends_on;
+  };
+  const Wishes& wishes_of(const engine::Job& job);
   bool is_unmade_child(engine::JobSeq seq);
+  std::optional<engine::JobStatus> end_of(engine::JobSeq seq);
   void check_finished(engine::JobSeq seq);
   void check_end(const engine::Job& job);
   Snapshot snapshot();
@@ -95,6 +109,14 @@ class EngineWorld {
     throw Violation(fmt::format("step {}: {}", step_, fmt::format(fmt::runtime(format), args...)));
   }
 
+  template <typename... Args>
+  void say(fmt::format_string<Args...> format, Args&&... args) {
+    if (story_)
+      story_->push_back(fmt::format("{:>5} ", step_) + fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  const uint64_t seed_;
+  std::vector<std::string>* story_ = nullptr;
   Random random_;
   std::string folder_;
   int files_ = 0;
@@ -106,6 +128,10 @@ class EngineWorld {
   engine::TimeMs now_ = 1'700'000'000'000;
   int step_ = 0;
   int uuids_ = 0;
+
+  std::map<engine::JobSeq, Wishes> wishes_;
+  std::set<engine::JobSeq> rows_;                     // jobs that were committed
+  std::map<engine::JobSeq, engine::JobStatus> ends_;  // of finished ones, once looked at
 
   // What users were told, or could see.
   std::map<std::string, engine::JobSeq> jobs_;              // acknowledged submissions by id

@@ -46,9 +46,7 @@ void EngineWorld::check_jobs() {
         hold(under_way == static_cast<bool>(job->current), "job {} is {} with{} an attempt", seq,
              engine::name(job->status), job->current ? "" : "out");
         hold(!finished_.contains(seq), "finished job {} is {} again", seq, engine::name(job->status));
-        engine::EffectiveJob effective = engine::effective_job(*job);
-        int64_t allowed =
-            effective.retry_strategy ? base::find_int(*effective.retry_strategy, "attempts").value_or(1) : 1;
+        int64_t allowed = wishes_of(*job).attempts;
         auto used = static_cast<int64_t>(job->attempts.size());
         hold(used + (under_way ? 1 : 0) <= allowed && (under_way || used < allowed),
              "job {} has {} attempts behind it, is {}, and may have {}", seq, used, engine::name(job->status),
@@ -69,7 +67,7 @@ void EngineWorld::check_jobs() {
          process.job_id);
   for (JobSeq seq = 1; seq <= last_job_; ++seq)
     if (!live.contains(seq) && !finished_.contains(seq) && !is_unmade_child(seq)) check_finished(seq);
-  if (!finished_.empty()) {
+  if (!finished_.empty() && random_.percent(30)) {
     auto any = finished_.lower_bound(1 + random_.below(last_job_));
     if (any != finished_.end())
       hold(describe_text(any->first) == any->second, "finished job {} changed", any->first);
@@ -78,21 +76,32 @@ void EngineWorld::check_jobs() {
     hold(live.contains(seq) || finished_.contains(seq), "acknowledged job {} is lost", id);
 }
 
+// Said by the submission, and never another.
+const EngineWorld::Wishes& EngineWorld::wishes_of(const Job& job) {
+  auto [known, fresh] = wishes_.try_emplace(job.seq);
+  if (fresh) {
+    engine::EffectiveJob effective = engine::effective_job(job);
+    if (effective.retry_strategy)
+      known->second.attempts = base::find_int(*effective.retry_strategy, "attempts").value_or(1);
+    for (const json::value& value : effective.depends_on)
+      if (auto id = base::find_string(value.as_object(), "jobId"))
+        known->second.depends_on.push_back(*engine_->job_seq(*id));
+  }
+  return known->second;
+}
+
 // A job is PENDING exactly as long as something it depends on has not succeeded.
 void EngineWorld::check_dependencies(const Job& job) {
   if (job.array) return check_array(job);
   if (job.parent != 0) return;
   bool open = false;
-  for (const json::value& value : engine::effective_job(job).depends_on) {
-    std::string_view id = base::find_string(value.as_object(), "jobId").value_or("");
-    JobSeq seq = *engine_->job_seq(id);
+  for (JobSeq seq : wishes_of(job).depends_on) {
     if (engine_->find_job(seq) || is_unmade_child(seq)) {
       open = true;
       continue;
     }
-    std::unique_ptr<Job> ended = store_->load_job(seq, *engine_);
-    hold(ended && ended->status == JobStatus::kSucceeded, "job {} is {} although job {} did not succeed",
-         job.seq, engine::name(job.status), seq);
+    hold(end_of(seq) == JobStatus::kSucceeded, "job {} is {} although job {} did not succeed", job.seq,
+         engine::name(job.status), seq);
   }
   hold(open == (job.status == JobStatus::kPending), "job {} is {} and its dependencies have {}ended", job.seq,
        engine::name(job.status), open ? "not " : "");
@@ -108,8 +117,8 @@ void EngineWorld::check_array(const Job& job) {
     if (const Job* child = engine_->find_job(seq)) {
       ++counts[static_cast<size_t>(child->status)];
       ++open;
-    } else if (std::unique_ptr<Job> ended = store_->load_job(seq, *engine_)) {
-      ++counts[static_cast<size_t>(ended->status)];
+    } else if (std::optional<JobStatus> end = end_of(seq)) {
+      ++counts[static_cast<size_t>(*end)];
     } else {
       open += index < job.array->limit;
     }
@@ -126,11 +135,22 @@ bool EngineWorld::is_unmade_child(JobSeq seq) {
   if (after == arrays_.begin()) return false;
   auto [parent, size] = *std::prev(after);
   if (seq <= parent || seq > parent + static_cast<JobSeq>(size)) return false;
-  if (engine_->find_job(seq) || store_->load_job(seq, *engine_)) return false;
+  if (engine_->find_job(seq) || rows_.contains(seq)) return false;
   if (engine_->find_job(parent)) return true;
-  std::unique_ptr<Job> ended = store_->load_job(parent, *engine_);
-  hold(ended && ended->status == JobStatus::kFailed, "child {} of array job {} never was", seq, parent);
+  hold(end_of(parent) == JobStatus::kFailed, "child {} of array job {} never was", seq, parent);
   return true;
+}
+
+// How a job that is not live has ended; nothing when it never had a row.
+std::optional<JobStatus> EngineWorld::end_of(JobSeq seq) {
+  if (!rows_.contains(seq)) return std::nullopt;
+  auto [known, fresh] = ends_.try_emplace(seq);
+  if (fresh) {
+    std::unique_ptr<Job> job = store_->load_job(seq, *engine_);
+    hold(job != nullptr, "job {} is lost", seq);
+    known->second = job->status;
+  }
+  return known->second;
 }
 
 // A job that has just finished, or was never seen before.

@@ -52,6 +52,7 @@ void SimulatedHost::disconnect() {
     link_.pop_front();
   }
   link_.clear();
+  faults_.lost += static_cast<int>(reports.size());
   reports.clear();
 }
 
@@ -59,9 +60,15 @@ void SimulatedHost::disconnect() {
 void SimulatedHost::report(engine::Command command) {
   if (!connected_) return;
   bool started = std::holds_alternative<AttemptStarted>(command);
-  if (started && random_.percent(10)) return;
-  for (int copies = random_.percent(10) ? 2 : 1; copies > 0; --copies) {
+  if (started && random_.percent(10)) {
+    ++faults_.lost;
+    return;
+  }
+  int copies = random_.percent(10) ? 2 : 1;
+  faults_.repeated += copies - 1;
+  for (; copies > 0; --copies) {
     size_t at = random_.percent(10) ? random_.below(reports.size() + 1) : reports.size();
+    faults_.early += at < reports.size();
     reports.insert(reports.begin() + static_cast<std::ptrdiff_t>(at), command);
   }
 }

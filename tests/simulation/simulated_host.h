@@ -51,6 +51,11 @@ class SimulatedHost {
   const std::map<uint64_t, Process>& processes() const { return processes_; }
   // What really became of an attempt; nothing while it is open.
   const engine::AttemptFinished* truth(uint64_t token) const;
+  // Reports that did not arrive as they were sent.
+  struct Faults {
+    int lost = 0, repeated = 0, early = 0;
+  };
+  const Faults& faults() const { return faults_; }
   // Broken promises of the engine towards this host.
   std::vector<std::string> violations;
 
@@ -75,6 +80,7 @@ class SimulatedHost {
   std::set<uint64_t> lost_;   // with a host that died, until acknowledged
   std::set<uint64_t> begun_;  // tokens whose process ever was, on any host
   std::map<uint64_t, engine::AttemptFinished> truth_;
+  Faults faults_;
 };
 
 }  // namespace millrace::simulation

@@ -1,6 +1,8 @@
 // A private folder that is removed with everything in it.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -10,8 +12,12 @@ namespace millrace::testing {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "millrace-test-XXXXXX").string();
+  TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
+  // In `parent` when that can be written to, else where temporary files are.
+  explicit TemporaryFolder(const std::filesystem::path& parent) {
+    bool good = access(parent.c_str(), W_OK | X_OK) == 0;
+    std::string pattern =
+        ((good ? parent : std::filesystem::temp_directory_path()) / "millrace-test-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
     path_ = pattern;
   }
