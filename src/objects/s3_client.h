@@ -196,6 +196,7 @@ class S3Client final : public ObjectReader {
   CopyResult complete(std::string_view key, const std::string& upload_id,
                       const std::vector<std::string>& etags, const std::string& crc32,
                       const UploadOptions& options);
+  void ensure_tags(std::string_view key, const http::Headers& headers);
   static Call copy_call(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
                         const CopyOptions& options);
   CopyResult copy_parts(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,

@@ -286,6 +286,18 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
   }
 }
 
+// Radosgw 16 forgets the tags that an upload in parts began with.
+void S3Client::ensure_tags(std::string_view key, const http::Headers& headers) {
+  std::string tags(headers.get("x-amz-tagging"));
+  if (tags.empty()) return;
+  try {
+    if (!tags_header(key).second.empty()) return;
+  } catch (const base::DeniedError&) {
+    return;  // who may not ask is most likely on AWS, which does keep them
+  }
+  put_tags(key, tags);
+}
+
 std::string S3Client::put_from(std::string_view key, uint64_t size, const ReadRange& read,
                                const UploadOptions& options) {
   if (size <= options_.part_bytes) {
@@ -320,7 +332,9 @@ std::string S3Client::put_from(std::string_view key, uint64_t size, const ReadRa
       std::lock_guard lock(mutex);
       if (options.progress) options.progress(upload.length(i));
     });
-    return complete(key, upload.id, upload.etags, upload.whole_crc32(), options).etag;
+    std::string etag = complete(key, upload.id, upload.etags, upload.whole_crc32(), options).etag;
+    ensure_tags(key, headers);
+    return etag;
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
     abort_upload(key, upload.id);
@@ -430,7 +444,9 @@ CopyResult S3Client::copy_parts(const std::string& source_bucket, const ObjectIn
       std::lock_guard lock(mutex);
       if (options.progress) options.progress(upload.length(i));
     });
-    return complete(key, upload.id, upload.etags, "", {});
+    CopyResult result = complete(key, upload.id, upload.etags, "", {});
+    ensure_tags(key, headers);
+    return result;
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
     abort_upload(key, upload.id);
