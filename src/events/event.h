@@ -1,6 +1,7 @@
 // An event as an event bus carries it.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ struct Place {
 };
 
 inline constexpr std::string_view kDefaultBus = "default";
+// Levels of nesting: of what PutEvents takes as detail, and of anything that an event may be part of.
+inline constexpr size_t kDetailDepthMax = 100, kEventDepthMax = 200;
 
 struct Event {
   std::string id;

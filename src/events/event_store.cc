@@ -337,12 +337,6 @@ std::vector<EventRow> EventStore::latest_events(size_t limit) {
   return out;
 }
 
-bool EventStore::has_open(std::string_view owner) {
-  auto row = connection_->prepare("SELECT 1 FROM deliveries WHERE owner = $1 AND state = 0 LIMIT 1");
-  row->bind(1, owner);
-  return row->step();
-}
-
 std::vector<EventStore::ArchivedEvent> EventStore::archived(std::string_view archive, TimeMs from,
                                                             TimeMs until, int64_t after_seq, size_t limit) {
   auto rows = connection_->prepare(

@@ -72,7 +72,6 @@ class EventStore {
   std::optional<EventRow> event(int64_t seq);
   std::vector<EventRow> events_after(int64_t seq, size_t limit);
   std::vector<EventRow> latest_events(size_t limit);  // in the order in which they came
-  bool has_open(std::string_view owner);
 
   struct ArchivedEvent {
     int64_t seq = 0;

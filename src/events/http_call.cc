@@ -102,7 +102,7 @@ json::object http_call(const Registry& registry, const json::object& request) {
   std::string body = text(request, "text");
   if (!extra.empty()) {  // body parameters of the connection join an object
     try {
-      json::value parsed = base::parse_json(body);
+      json::value parsed = base::parse_json(body, kEventDepthMax);
       if (json::object* object = parsed.if_object()) {
         for (const auto& [key, value] : extra) (*object)[key] = value;
         body = json::serialize(parsed);

@@ -112,6 +112,7 @@ class Hub {
   void remember(EventRow row);
   void look_for_listeners();
   void continue_replays(EventChanges& changes, TimeMs now);
+  bool replay_page(const std::string& name, json::object& replay, EventChanges& changes, TimeMs now);
 
   // hub_deliveries.cc
   void make_delivery(Delivery delivery, EventChanges& changes, TimeMs now);

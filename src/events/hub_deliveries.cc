@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "events/http_call.h"
 #include "events/hub.h"
 #include "events/target_request.h"
@@ -113,8 +114,11 @@ void Hub::give_up(Delivery& delivery, const std::string& error_code, const std::
   std::string event;
   for (const EventRow& row : seen_)
     if (row.seq == delivery.event) event = row.event.body;
-  if (event.empty() && delivery.event != 0)
-    if (auto row = store_.event(delivery.event)) event = row->event.body;
+  if (event.empty() && delivery.event != 0) try {
+      if (auto row = store_.event(delivery.event)) event = row->event.body;
+    } catch (const base::Error& error) {
+      spdlog::error("events: a dead letter goes without its event: {}", error.what());
+    }
   Delivery letter;
   letter.event = delivery.event;
   letter.owner = "letter:" + delivery.owner;

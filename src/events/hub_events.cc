@@ -23,7 +23,7 @@ std::string text(const json::object& object, std::string_view name) {
 // What stands in the event's text.
 Event parse_event(std::string body, std::string bus) {
   Event event;
-  json::value parsed = base::parse_json(body);
+  json::value parsed = base::parse_json(body, kEventDepthMax);
   const json::object& object = parsed.as_object();
   event.id = text(object, "id");
   event.source = text(object, "source");
@@ -126,26 +126,38 @@ void Hub::continue_replays(EventChanges& changes, TimeMs now) {
     const std::string state = text(replay, "State");
     if (state != "STARTING" && state != "RUNNING") continue;
     replaying_ = true;
-    const std::string source = text(replay, "EventSourceArn");
-    const std::string archive = source.substr(source.rfind('/') + 1);
-    const json::object destination = replay.at("Destination").as_object();  // `replay` gets new members below
-    const TimeMs from = base::find_int(replay, "position").value_or(replay.at("EventStartTime").as_int64());
-    const int64_t after = base::find_int(replay, "after").value_or(-1);
-    auto page = store_.archived(archive, from, replay.at("EventEndTime").as_int64(), after, kReplayPage);
-    for (EventStore::ArchivedEvent& archived : page) {
-      Event event =
-          replayed(parse_event(std::move(archived.body), Registry::bus_name(text(destination, "Arn"))), name);
-      if (const json::array* filter = base::find_array(destination, "FilterArns"))
-        for (const json::value& arn : *filter) event.only_rules.emplace_back(base::view(arn.as_string()));
-      take_event(std::move(event), changes, now);
-      replay["position"] = archived.time;
-      replay["after"] = archived.seq;
-      replay["EventLastReplayedTime"] = archived.time;
+    try {
+      const bool more = replay_page(name, replay, changes, now);
+      replay["State"] = more ? "RUNNING" : "COMPLETED";
+      if (!more) replay["ReplayEndTime"] = now;
+    } catch (const base::Error& error) {
+      replay["State"] = "FAILED";
+      replay["StateReason"] = error.what();
+      replay["ReplayEndTime"] = now;
     }
-    replay["State"] = page.size() < kReplayPage ? "COMPLETED" : "RUNNING";
-    if (page.size() < kReplayPage) replay["ReplayEndTime"] = now;
     registry_->touch(Kind::kReplay, name);
   }
+}
+
+// False when it was the last page.
+bool Hub::replay_page(const std::string& name, json::object& replay, EventChanges& changes, TimeMs now) {
+  const std::string source = text(replay, "EventSourceArn");
+  const std::string archive = source.substr(source.rfind('/') + 1);
+  const json::object destination = replay.at("Destination").as_object();  // `replay` gets new members below
+  const TimeMs from = base::find_int(replay, "position").value_or(replay.at("EventStartTime").as_int64());
+  const int64_t after = base::find_int(replay, "after").value_or(-1);
+  auto page = store_.archived(archive, from, replay.at("EventEndTime").as_int64(), after, kReplayPage);
+  for (EventStore::ArchivedEvent& archived : page) {
+    Event event =
+        replayed(parse_event(std::move(archived.body), Registry::bus_name(text(destination, "Arn"))), name);
+    if (const json::array* filter = base::find_array(destination, "FilterArns"))
+      for (const json::value& arn : *filter) event.only_rules.emplace_back(base::view(arn.as_string()));
+    take_event(std::move(event), changes, now);
+    replay["position"] = archived.time;
+    replay["after"] = archived.seq;
+    replay["EventLastReplayedTime"] = archived.time;
+  }
+  return page.size() == kReplayPage;
 }
 
 }  // namespace millrace::events

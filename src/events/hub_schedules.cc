@@ -130,7 +130,11 @@ void Hub::fire_schedule(ScheduledCall& call, const Timetable::Entry& entry, Even
   delivery.owner = "schedule:" + call.key();
   delivery.target = "target";
   count(delivery.owner, &Counts::matched, changes);
-  delivery.request = schedule_request(*registry_, call, {entry.scheduled, base::uuid4()});
+  try {
+    delivery.request = schedule_request(*registry_, call, {entry.scheduled, base::uuid4()});
+  } catch (const std::exception& error) {
+    delivery.request = {{"to", "none"}, {"problem", error.what()}};
+  }
   delivery.born = entry.due;
   delivery.next_at = now;
   delivery.policy = RetryPolicy::of(target);

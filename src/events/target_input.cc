@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "events/event.h"
 
 namespace millrace::events {
 namespace {
@@ -131,7 +132,7 @@ InputTransformer::Rendered InputTransformer::render(std::string_view event,
   }
   if (is_string_) return out;
   try {
-    base::parse_json(out.text);
+    base::parse_json(out.text, kEventDepthMax);
   } catch (const base::CorruptError& e) {
     out.problem = fmt::format("the transformed input is not valid JSON ({})", e.what());
     if (!nested.empty())

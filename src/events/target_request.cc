@@ -86,7 +86,7 @@ json::object batch_request(const Target& target, const std::string& rendered) {
   add_batch_parameters(target.body, submit);
   json::value input;
   try {
-    input = base::parse_json(rendered);
+    input = base::parse_json(rendered, kEventDepthMax);
   } catch (const base::CorruptError& error) {
     return problem(fmt::format("the input is not valid JSON ({})", error.what()));
   }
@@ -141,7 +141,13 @@ std::string target_kind(const json::object& target) {
     return "batch";
   }
   if (arn->service == "logs" && arn->resource.starts_with("log-group:")) return "logs";
-  if (arn->service == "events" && arn->resource.starts_with("event-bus/")) return "events";
+  if (arn->service == "events" && arn->resource.starts_with("event-bus/")) {
+    for (const char* name : {"Input", "InputPath", "InputTransformer"})
+      if (base::find(target, name))
+        invalid(fmt::format("{} cannot be given for target {}: an event bus gets the event as it is.", name,
+                            text(target, "Id")));
+    return "events";
+  }
   if (arn->service == "events" && arn->resource.starts_with("api-destination/")) return "http";
   invalid(unsupported(target_arn));
 }
@@ -264,7 +270,7 @@ json::object dead_letter_request(const std::string& arn, const Delivery& deliver
   if (!exhausted.empty()) letter["EXHAUSTED_RETRY_CONDITION"] = exhausted;
   letter["RETRY_ATTEMPTS"] = std::max(0, delivery.attempts - 1);
   letter["REQUEST"] = delivery.request;
-  if (!event.empty()) letter["EVENT"] = base::parse_json(event);
+  if (!event.empty()) letter["EVENT"] = base::parse_json(event, kEventDepthMax);
   const std::string body = json::serialize(letter);
   auto parsed = parse_arn(arn);
   const std::string_view service = parsed ? parsed->service : std::string_view();

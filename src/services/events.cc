@@ -18,7 +18,6 @@ namespace {
 
 constexpr size_t kEntriesBytesMax = 256 * 1024;
 constexpr size_t kTimeBytes = 14;  // that a Time counts
-constexpr size_t kDetailDepthMax = 100;
 
 const EventsWriteOperation* find_write(std::string_view name) {
   for (const auto& list : {bus_writes(), rule_writes(), archive_writes(), connection_writes()})
@@ -59,7 +58,7 @@ std::variant<events::Event, json::object> read_entry(const json::object& entry, 
   if (fields.source.starts_with("aws."))
     return failed_entry("NotAuthorizedForSource", "Not authorized for the source.");
   try {
-    if (!base::parse_json(fields.detail, kDetailDepthMax).is_object())
+    if (!base::parse_json(fields.detail, events::kDetailDepthMax).is_object())
       return failed_entry("MalformedDetail", "Detail is malformed.");
   } catch (const base::CorruptError&) {
     return failed_entry("MalformedDetail", "Detail is malformed.");

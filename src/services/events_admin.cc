@@ -246,7 +246,8 @@ json::object EventsAdmin::test(const json::object& input, Registry& registry) {
   event.body = text_of(input, "event");
   event.bus = rule.bus;
   try {
-    if (!base::parse_json(event.body).is_object()) throw base::CorruptError("it is not an object");
+    if (!base::parse_json(event.body, events::kEventDepthMax).is_object())
+      throw base::CorruptError("it is not an object");
   } catch (const base::CorruptError& error) {
     events_invalid(fmt::format("the event is not a JSON object: {}", error.what()));
   }

@@ -282,6 +282,18 @@ TEST_F(HubTest, AnInputThatIsNoJsonIsCountedAndShown) {
   EXPECT_THAT(outlet.sent, SizeIs(0));
 }
 
+// Without this: an event that PutEvents took cannot be delivered because it is nested too deep for somebody.
+TEST_F(HubTest, DeepEventsAreDelivered) {
+  open();
+  put_rule("r", R"({"source":["test"]})", "", {job()});
+  std::string detail = "{}";
+  for (size_t i = 1; i < kDetailDepthMax; ++i) detail = "{\"a\":" + detail + "}";
+  outlet.answers = {{true, "job", "", false, 0}};
+  accept(detail);
+  outlet.wait_for(1);
+  wait_until([&] { return counts("rule:default/r").delivered == 1; });
+}
+
 // Without this: buses that send to each other fill the disk.
 TEST_F(HubTest, EventsGoFromBusToBusButNotForEver) {
   open();
