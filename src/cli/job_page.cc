@@ -23,7 +23,7 @@ constexpr char kDefaultLogGroup[] = "/aws/batch/job";
 
 // An attempt as it is shown: those that ended, and the one under way.
 struct ShownAttempt {
-  std::string outcome, run, reason, stream;
+  std::string outcome, run, reason, stream, used;
 };
 
 std::vector<ShownAttempt> attempts_of(const json::object& job, base::TimeMs now) {
@@ -33,13 +33,27 @@ std::vector<ShownAttempt> attempts_of(const json::object& job, base::TimeMs now)
       const json::object& attempt = value.as_object();
       std::string code = exit_code_of(attempt);
       shown.push_back({code == "-" ? "no exit code" : "exit " + code, run_time(attempt, now),
-                       reason_of(attempt), text_of(container_of(attempt), "logStreamName")});
+                       reason_of(attempt), text_of(container_of(attempt), "logStreamName"), ""});
     }
   std::string status = text_of(job, "status");
   if (status == "STARTING" || status == "RUNNING")
     shown.push_back(
-        {base::to_lower(status), run_time(job, now), "", text_of(container_of(job), "logStreamName")});
+        {base::to_lower(status), run_time(job, now), "", text_of(container_of(job), "logStreamName"), ""});
   return shown;
+}
+
+// What AWS's API does not tell: CPU time and memory of the attempts that ended.
+void add_use(ApiClient& api, const std::string& id, std::vector<ShownAttempt>& attempts) {
+  json::object answer = api.own("jobs/why", {{"jobId", id}});
+  const json::array* used = base::find_array(answer, "attempts");
+  for (size_t i = 0; used && i < std::min(used->size(), attempts.size()); ++i) {
+    const json::object& each = (*used)[i].as_object();
+    int64_t bytes = base::find_int(each, "memoryPeak").value_or(0);
+    if (bytes > 0)
+      attempts[i].used =
+          fmt::format(", used {:.2f}s of CPU and {}", each.at("cpuSeconds").to_number<double>(),
+                      base::human_bytes(static_cast<uint64_t>(bytes)));
+  }
 }
 
 void print_field(const char* label, const std::string& value) {
@@ -177,13 +191,14 @@ void print_job(ApiClient& api, const json::object& job, const std::string& data)
   const json::object* retry = base::find_object(job, "retryStrategy");
   int64_t allowed = retry ? base::find_int(*retry, "attempts").value_or(1) : 1;
   if (attempts.empty()) return;
+  add_use(api, id, attempts);
   print_field("attempts", fmt::format("{} of at most {}", attempts.size(), allowed));
   size_t number = 0;
   bool logged = false;
   for (const ShownAttempt& attempt : attempts) {
-    fmt::print("{:>10}  {}, {}{}{}\n", ++number, attempt.outcome,
-               attempt.run == "-" ? "never ran" : "ran " + attempt.run, attempt.reason.empty() ? "" : ": ",
-               attempt.reason);
+    fmt::print("{:>10}  {}, {}{}{}{}\n", ++number, attempt.outcome,
+               attempt.run == "-" ? "never ran" : "ran " + attempt.run, attempt.used,
+               attempt.reason.empty() ? "" : ": ", attempt.reason);
     if (!attempt.stream.empty()) fmt::print("{:<12}log stream {}\n", "", printable(attempt.stream));
     logged |= !attempt.stream.empty();
   }

@@ -77,6 +77,8 @@ struct AttemptFinished {
   std::string reason;
   TimeMs started_at = 0;
   TimeMs stopped_at = 0;
+  int64_t cpu_ms = 0;             // user and system
+  int64_t memory_peak_bytes = 0;  // resident, of its largest process
 };
 
 // Time has passed: look at the deadlines.

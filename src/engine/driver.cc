@@ -220,7 +220,9 @@ void Driver::purge() {
 // Finished jobs are on disk only, but can be tagged and depended on.
 void Driver::recall(const Command& command) {
   for (JobSeq seq : engine_->missing_jobs(command)) try {
-      if (std::unique_ptr<Job> job = store_.load_job(seq, *engine_)) engine_->recall(std::move(job));
+      std::unique_ptr<Job> job = store_.load_job(seq, *engine_);
+      if (job && job->array) store_.load_children(*job);
+      if (job) engine_->recall(std::move(job));
     } catch (const base::Error& error) {
       spdlog::error("cannot read job {}: {}", seq, error.what());  // the command says that it is not found
     }

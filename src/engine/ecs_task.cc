@@ -155,6 +155,26 @@ json::object container_of(const json::object& ecs, bool fargate) {
   return flat;
 }
 
+const json::object* container_override(const json::object& override, const json::object& ecs) {
+  const json::array* tasks = base::find_array(override, "taskProperties");
+  if (!tasks || tasks->empty()) return nullptr;
+  if (tasks->size() != 1) throw Reject("Number of taskProperties must be 1");
+  const json::array* containers = base::find_array((*tasks)[0].as_object(), "containers");
+  if (!containers || containers->empty()) return nullptr;
+  std::string_view own = text(task_of(ecs).at("containers").as_array().at(0).as_object(), "name");
+  const json::object* found = nullptr;
+  for (const json::value& value : *containers) {
+    const json::object& container = value.as_object();
+    std::string_view name = text(container, "name");
+    if (name != own && !name.empty())
+      throw Reject(
+          fmt::format("ecsPropertiesOverride names the container {}; the job definition has {}.", name, own));
+    if (found) throw Reject(fmt::format("Duplicate container name {}.", own));
+    found = &container;
+  }
+  return found;
+}
+
 void complete_ecs_properties(json::object& ecs, bool fargate) {
   json::object flat = container_of(ecs, fargate);
   json::object& task = ecs["taskProperties"].as_array()[0].as_object();

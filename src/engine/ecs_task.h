@@ -15,6 +15,10 @@ void check_ecs_properties(const json::object& ecs, bool fargate);
 // this version does not run: several containers, firelens, modes other than the defaults, a stopTimeout.
 json::object container_of(const json::object& ecs, bool fargate);
 
+// What an ecsPropertiesOverride says of the one container of `ecs`, in the form of containerOverrides; null
+// when it says nothing. Throws Reject for another container than that.
+const json::object* container_override(const json::object& override, const json::object& ecs);
+
 // Gives the lists and defaults that AWS shows to a checked `ecs` of one container.
 void complete_ecs_properties(json::object& ecs, bool fargate);
 

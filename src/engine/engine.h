@@ -130,9 +130,10 @@ class Engine {
   double mean_length_s() const { return mean_length_ms_ / 1000; }
   // Why a RUNNABLE job is not running yet, with numbers.
   std::string why_waiting(const Job& job) const;
-  // Of a job that waits: jobId, status, reason, ahead (jobs before it), running (attempts under way), change
-  // (what would start it), and where they are known startsBefore (by timeouts) and likelyStart (by the
-  // lengths of the latest attempts), ms since the epoch. Of another: jobId, jobName, status, jobQueue.
+  // Of a job that waits: reason, ahead (jobs before it), running (attempts under way), change (what would
+  // start it), and where they are known startsBefore (by timeouts) and likelyStart (by the lengths of the
+  // latest attempts), ms since the epoch. Of every job: jobId, jobName, status, jobQueue, and attempts with
+  // what AWS does not tell, cpuSeconds and memoryPeak (bytes).
   json::object explain(const Job& job, TimeMs now) const;
   // The same of a PENDING job; empty when that is not known.
   std::string why_pending(const Job& job) const;

@@ -117,6 +117,11 @@ std::string Engine::change_for(const Job& job, Block why, TimeMs now) const {
 json::object Engine::explain(const Job& job, TimeMs now) const {
   json::object out{{"jobId", job_id(job)}, {"jobName", job.name}, {"status", name(job.status)}};
   out["jobQueue"] = job.queue->name;
+  json::array attempts;
+  for (const Attempt& attempt : job.attempts)
+    attempts.push_back(json::object{{"cpuSeconds", static_cast<double>(attempt.cpu_ms) / 1000},
+                                    {"memoryPeak", attempt.memory_peak_bytes}});
+  out["attempts"] = std::move(attempts);
   if (job.status == JobStatus::kPending && job.waits_for) {
     out["reason"] = why_pending(job);
     json::array chain;

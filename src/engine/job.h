@@ -39,11 +39,13 @@ struct Attempt {
   TimeMs timeout_ms = 0;
   uint64_t after = 0;       // on deck: begins when that attempt has ended, in its room
   TimeMs deck_until = 0;    // not stored
-  TimeMs counted_from = 0;  // as usage of its share; not stored
+  TimeMs counted_from = 0;  // as usage of its share, in Line's own time; not stored
   int depth = 0;            // so many begin before it in its room; not stored
   std::optional<int> exit_code;
-  std::string reason;         // the container's
-  std::string status_reason;  // the attempt's
+  int64_t cpu_ms = 0;             // of all its processes, when it has ended
+  int64_t memory_peak_bytes = 0;  // of its largest process
+  std::string reason;             // the container's
+  std::string status_reason;      // the attempt's
 };
 
 // A million of these wait in memory at once, so what is rarely there is behind a pointer and what the

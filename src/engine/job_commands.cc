@@ -73,7 +73,7 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
     throw Reject(
         fmt::format("Job Queue is attached to Compute Environment that can not run Jobs with capability {}.",
                     definition->fargate() ? "FARGATE" : "EC2"));
-  for (const char* later : {"nodeOverrides", "ecsPropertiesOverride", "eksPropertiesOverride"})
+  for (const char* later : {"nodeOverrides", "eksPropertiesOverride"})
     if (const json::value* value = base::find(input, later)) {
       bool empty = (value->is_array() && value->get_array().empty()) ||
                    (value->is_object() && value->get_object().empty());
@@ -242,7 +242,7 @@ void Engine::finish(Job& job, JobStatus status, std::string reason, TimeMs now) 
   ended_.emplace_back(job.seq, status == JobStatus::kSucceeded);
   if (job.array) cut_array(job);
   if (job.parent != 0) child_ended(job, now);
-  job.share = nullptr;  // it may be forgotten now
+  job.share = nullptr;      // it may be forgotten now
   schedule_needed_ = true;  // it may have been the head that its queue waited for
   end_deletion(*job.queue);
 }
@@ -277,7 +277,8 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   uncount_attempt(job, now);
   vacate(job);
   schedule_needed_ = true;
-  if (report.revoked) {
+  // One that had not begun behind another on a host that is lost has lost nothing.
+  if (report.revoked || (report.host_lost && !report.started && job.current->deck_until != 0)) {
     job.current.reset();
     if (job.terminated) return finish(job, JobStatus::kFailed, job.stop_reason, now);
     return set_status(job, JobStatus::kRunnable);
@@ -288,6 +289,8 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   if (report.started_at > 0) attempt.started_at = report.started_at;
   attempt.stopped_at = report.stopped_at > 0 ? report.stopped_at : now;
   attempt.exit_code = report.exit_code;
+  attempt.cpu_ms = report.cpu_ms;
+  attempt.memory_peak_bytes = report.memory_peak_bytes;
   if (report.exit_code) learn_length(attempt.stopped_at - attempt.started_at);
   attempt.reason = report.reason;
   // Its end was under way to us when its time ran out.

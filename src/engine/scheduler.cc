@@ -18,7 +18,7 @@ constexpr size_t kOverridesMax = 8192;
 bool too_long_for_ecs(const Job& job) {
   if (job.submission.size() <= kOverridesMax) return false;
   json::value submission = base::parse_json(job.submission);
-  const json::object* overrides = base::find_object(submission.as_object(), "containerOverrides");
+  const json::object* overrides = overrides_of(*job.definition, submission.as_object());
   return overrides && json::serialize(*overrides).size() > kOverridesMax;
 }
 

@@ -72,6 +72,8 @@ json::object encode(const Attempt& attempt) {
   if (attempt.started_at) out["b"] = attempt.started_at;
   if (attempt.stopped_at) out["s"] = attempt.stopped_at;
   if (attempt.exit_code) out["x"] = *attempt.exit_code;
+  if (attempt.cpu_ms) out["u"] = attempt.cpu_ms;
+  if (attempt.memory_peak_bytes) out["m"] = attempt.memory_peak_bytes;
   if (!attempt.reason.empty()) out["r"] = attempt.reason;
   if (!attempt.status_reason.empty()) out["sr"] = attempt.status_reason;
   return out;
@@ -86,6 +88,8 @@ Attempt decode_attempt(const json::object& in) {
   attempt.started_at = base::find_int(in, "b").value_or(0);
   attempt.stopped_at = base::find_int(in, "s").value_or(0);
   if (auto code = base::find_int(in, "x")) attempt.exit_code = static_cast<int>(*code);
+  attempt.cpu_ms = base::find_int(in, "u").value_or(0);
+  attempt.memory_peak_bytes = base::find_int(in, "m").value_or(0);
   attempt.reason = base::find_string(in, "r").value_or("");
   attempt.status_reason = base::find_string(in, "sr").value_or("");
   return attempt;
@@ -344,7 +348,9 @@ void Store::write_job(const Job& job) {
       .bind(9, job.parent == 0 ? std::string_view(job.name) : "");
   insert_job_->bind(10, job.parent == 0 ? std::string_view(job.submission) : "");
   insert_job_->bind(11, encode_state(job)).bind(12, static_cast<int64_t>(job.parent));
-  insert_job_->bind(13, job.share ? std::string_view(job.share->identifier) : "").bind(14, int64_t{job.priority}).run();
+  insert_job_->bind(13, job.share ? std::string_view(job.share->identifier) : "")
+      .bind(14, int64_t{job.priority})
+      .run();
 }
 
 void Store::commit_shares(const Changes& changes) {
@@ -531,6 +537,18 @@ std::unique_ptr<Job> Store::load_job(JobSeq seq, const Engine& engine) {
       job->array->counts.at(static_cast<size_t>(count->int64(0))) = static_cast<int32_t>(count->int64(1));
   }
   return job;
+}
+
+void Store::load_children(Job& parent) {
+  auto rows =
+      connection_->prepare("SELECT seq, status FROM jobs WHERE seq > $1 AND seq <= $2 AND status >= 5");
+  rows->bind(1, static_cast<int64_t>(parent.seq))
+      .bind(2, static_cast<int64_t>(parent.seq) + parent.array->size);
+  while (rows->step()) {
+    bool succeeded = rows->int64(1) == static_cast<int64_t>(JobStatus::kSucceeded);
+    parent.array->made.at(static_cast<size_t>(rows->int64(0)) - parent.seq - 1) =
+        succeeded ? ArrayState::kSucceeded : ArrayState::kFailed;
+  }
 }
 
 void Store::children(const Job& parent, int32_t from, const Engine& engine,

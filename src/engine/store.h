@@ -49,6 +49,8 @@ class Store {
   // A job that finished; nothing when there is none of that number. The engine lends its queues and
   // definitions.
   std::unique_ptr<Job> load_job(JobSeq seq, const Engine& engine);
+  // Of a finished array job that load_job() gave: what became of each child.
+  void load_children(Job& parent);
 
   // Finished children of `parent` from index `from` on that have a row, by index, until `visit` returns
   // false.

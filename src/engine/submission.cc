@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/ecs_task.h"
 #include "engine/reject.h"
 #include "engine/retry.h"
 
@@ -87,6 +88,17 @@ std::string substitute(std::string_view argument, const json::object& parameters
   }
 }
 
+const json::object* overrides_of(const JobDefinition& definition, const json::object& submission) {
+  const json::object* container = base::find_object(submission, "containerOverrides");
+  const json::object* task = base::find_object(submission, "ecsPropertiesOverride");
+  if (!task || task->empty()) return container;
+  if (!definition.ecs())
+    throw Reject("ecsPropertiesOverride is for job definitions with ecsProperties; use containerOverrides.");
+  if (container && !container->empty())
+    throw Reject("containerOverrides and ecsPropertiesOverride can not be used together.");
+  return container_override(*task, *definition.ecs());
+}
+
 EffectiveJob merge(const JobDefinition& definition, const json::object& submission) {
   EffectiveJob job;
   bool fargate = definition.fargate();
@@ -97,7 +109,7 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
 
   job.container = definition.container();
   read_resources(job.container, fargate, job.resources);
-  if (const json::object* overrides = base::find_object(submission, "containerOverrides"))
+  if (const json::object* overrides = overrides_of(definition, submission))
     apply_overrides(job.container, *overrides, fargate, job.resources);
   for (json::value& argument : job.container["command"].as_array())
     argument = substitute(base::view(argument.get_string()), job.parameters);
@@ -129,7 +141,7 @@ EffectiveJob merge(const JobDefinition& definition, const json::object& submissi
 
 void check_submission(const JobDefinition& definition, const json::object& submission,
                       const EffectiveJob& job) {
-  if (const json::object* overrides = base::find_object(submission, "containerOverrides")) {
+  if (const json::object* overrides = overrides_of(definition, submission)) {
     if (const json::array* command = base::find_array(*overrides, "command"))
       for (const json::value& argument : *command)
         if (argument.get_string().empty())

@@ -28,6 +28,11 @@ struct EffectiveJob {
   Resources resources;
 };
 
+// What `submission` overrides in the container: its containerOverrides, or its ecsPropertiesOverride where
+// `definition` is an ECS task; null when it overrides nothing. Throws Reject for an override of the other
+// kind.
+const json::object* overrides_of(const JobDefinition& definition, const json::object& submission);
+
 // Lays `submission` (members of SubmitJob: parameters, containerOverrides, retryStrategy, timeout, …) over
 // `definition`: parameters by name, command and each type of resource replaced, environment merged by name.
 // Throws Reject for a Ref:: without a value and for resources that are no numbers.

@@ -80,6 +80,8 @@ void Dispatch::attempt_finished(const AttemptOutcome& outcome) {
   report.reason = outcome.reason;
   report.started_at = outcome.started_at;
   report.stopped_at = outcome.stopped_at;
+  report.cpu_ms = (outcome.user_us + outcome.system_us) / 1000;
+  report.memory_peak_bytes = outcome.rss_bytes_max;
   driver_.report(std::move(report));
 }
 

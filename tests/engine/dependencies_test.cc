@@ -1,7 +1,9 @@
 // Jobs that wait for others.
 #include <gtest/gtest.h>
 
+#include "engine/store.h"
 #include "tests/engine/harness.h"
+#include "tests/support/temporary_folder.h"
 
 namespace millrace::engine {
 namespace {
@@ -91,6 +93,42 @@ TEST_F(Dependencies, ManyJobsAreStoppedAtOnce) {
   EXPECT_EQ(reply.at("successful").as_array().size(), 4u);
   EXPECT_EQ(reply.at("errors").as_array().size(), 1u);
   EXPECT_EQ(h.stopped.size(), 2u);
+}
+
+TEST_F(Dependencies, ChildForChildAlsoOfAnArrayThatHasEnded) {
+  // Breaks when one failed child of an ended array fails every child of the array that waits for it.
+  millrace::testing::TemporaryFolder folder;
+  Store store(folder / "state.db");
+  auto commit = [&] {
+    store.commit(h.engine.take_changes(), h.engine);
+    h.engine.forget_finished();
+  };
+  std::string first = h.submit(R"(,"arrayProperties":{"size":2})");
+  for (int index = 0; index < 2; ++index) {
+    AttemptFinished report;
+    report.token = h.started[static_cast<size_t>(index)].token;
+    report.started = true;
+    report.exit_code = index;
+    report.started_at = report.stopped_at = h.now;
+    h.apply(report);
+  }
+  commit();
+  Command submission =
+      ApiCommand{ApiOperation::kSubmitJob,
+                 object(R"({"jobName":"j","jobQueue":"q","jobDefinition":"d","arrayProperties":{"size":2},
+                                      "dependsOn":[{"jobId":")" +
+                        first + R"(","type":"N_TO_N"}]})"),
+                 ""};
+  for (JobSeq seq : h.engine.missing_jobs(submission)) {
+    auto job = store.load_job(seq, h.engine);
+    store.load_children(*job);
+    h.engine.recall(std::move(job));
+  }
+  Outcome outcome = h.apply(submission);
+  std::string second(base::find_string(std::get<json::object>(outcome.reply), "jobId").value_or(""));
+  EXPECT_EQ(h.status(second + ":0"), "STARTING");
+  EXPECT_EQ(h.status(second + ":1"), "FAILED");
+  EXPECT_EQ(h.reason(second + ":1"), "Dependent Job failed");
 }
 
 }  // namespace

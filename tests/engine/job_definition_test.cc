@@ -337,5 +337,29 @@ TEST(JobDefinition, AFargateTaskOfOneContainerHasThePlatformInTheTask) {
   EXPECT_TRUE(h.engine.find_definition("d")->fargate());
 }
 
+TEST(JobDefinition, AnOverrideReachesTheContainerOfATask) {
+  // Breaks when ecsPropertiesOverride is taken and ignored.
+  Harness h;
+  h.basics();
+  h.ok(kRegister,
+       R"({"jobDefinitionName":"task","type":"container","ecsProperties":{"taskProperties":[{"containers":[
+      {"name":"main","image":"busybox","command":["old"],"environment":[{"name":"A","value":"1"}],"resourceRequirements":[
+      {"type":"VCPU","value":"1"},{"type":"MEMORY","value":"128"}]}]}]}})");
+  auto submission = [](const std::string& definition, const std::string& container) {
+    return R"({"jobName":"j","jobQueue":"q","jobDefinition":")" + definition +
+           R"(","ecsPropertiesOverride":{"taskProperties":[{"containers":[{"name":")" + container +
+           R"(","command":["new"],"environment":[{"name":"B","value":"2"}],
+               "resourceRequirements":[{"type":"VCPU","value":"2"}]}]}]}})";
+  };
+  h.ok(ApiOperation::kSubmitJob, submission("task", "main"));
+  EXPECT_EQ(h.started.at(0).command, std::vector<std::string>{"new"});
+  EXPECT_EQ(h.started.at(0).vcpus_milli, 2000);
+  EXPECT_EQ(h.started.at(0).environment.at(1).first, "B");
+  EXPECT_EQ(h.refused(ApiOperation::kSubmitJob, submission("task", "other")),
+            "ecsPropertiesOverride names the container other; the job definition has main.");
+  EXPECT_EQ(h.refused(ApiOperation::kSubmitJob, submission("d", "main")),
+            "ecsPropertiesOverride is for job definitions with ecsProperties; use containerOverrides.");
+}
+
 }  // namespace
 }  // namespace millrace::engine

@@ -254,7 +254,10 @@ Outcome EngineWorld::apply(const Command& command) {
   uint64_t before = engine_->counters().second;
   if (const auto* host = std::get_if<HostUp>(&command)) offered_ = *host;
   for (engine::JobSeq seq : engine_->missing_jobs(command))
-    if (auto job = store_->load_job(seq, *engine_)) engine_->recall(std::move(job));
+    if (auto job = store_->load_job(seq, *engine_)) {
+      if (job->array) store_->load_children(*job);
+      engine_->recall(std::move(job));
+    }
   Outcome outcome = engine_->apply(command, now_);
   ++counts_.commands;
   if (story_) {
