@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "events/hub.h"
+#include "events/s3_event.h"
+#include "objects/directory_store.h"
 
 namespace {
 
@@ -122,6 +124,75 @@ void run(const std::string& folder, const char* name, bool matching, unsigned ca
   std::fflush(stdout);
 }
 
+// Small objects by 32 callers, alone and with their events taken by a hub that has a rule for none of them.
+void put_objects(const std::string& folder, bool with_events) {
+  const std::string data = folder + "/bench-objects";
+  std::filesystem::remove_all(data);
+  for (const char* suffix : {"", "-wal", "-shm"})
+    std::filesystem::remove(folder + "/bench-events.db" + suffix);
+  base::SystemClock clock;
+  Immediate outlet;
+  millrace::objects::DirectoryStore store(data, clock);
+  Hub hub(Place{}, folder + "/bench-events.db", clock, outlet);
+  hub.start();
+  put_rules(hub, true);
+  std::atomic<bool> over{false};
+  std::thread feed;
+  size_t told = 0;
+  if (with_events) {
+    store.keep_events();
+    feed = std::thread([&] {
+      int64_t cursor = 0;
+      for (;;) {
+        const bool last = over;
+        auto changes = store.kept_events(cursor, 500);
+        if (changes.empty() && last) return;
+        if (changes.empty()) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          continue;
+        }
+        std::vector<Event> events;
+        for (const auto& change : changes)
+          for (auto make : {native_s3_event, trail_s3_event}) {
+            events.push_back(make(change, Place{}));
+            events.back().passing = true;
+          }
+        told += changes.size();
+        cursor = changes.back().sequence;
+        std::promise<void> done;
+        hub.accept_from("objects", cursor, std::move(events),
+                        [&](json::object, std::exception_ptr) { done.set_value(); });
+        done.get_future().get();
+        store.forget_events(cursor);
+      }
+    });
+  }
+  store.create_bucket("bucket", "us-east-1");
+  constexpr size_t kTotal = 20'000;
+  const auto begin = SteadyClock::now();
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 32; ++t)
+    threads.emplace_back([&, t] {
+      for (size_t n = t; n < kTotal; n += 32) {
+        auto writer =
+            store.put({"bucket", fmt::format("key-{}", n), {}, {}, {}, {"123456789012", "127.0.0.1", "id"}});
+        writer->write(std::string(1024, 'x'));
+        writer->finish();
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  const double took = seconds_since(begin);
+  over = true;
+  if (feed.joinable()) feed.join();
+  fmt::print("{:<44}{:>9.0f} objects/s",
+             with_events ? "32 callers, objects of 1 KiB, with their events"
+                         : "32 callers, objects of 1 KiB, without events",
+             static_cast<double>(kTotal) / took);
+  if (with_events) fmt::print("  {} events in {:.1f} s", 2 * told, seconds_since(begin));
+  fmt::print("\n");
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -131,5 +202,7 @@ int main(int argc, char** argv) {
   run(folder, "32 callers, 1 event a call, a job each", true, 32, 1, 8'000);
   run(folder, "32 callers, 10 events a call, no rule matches", false, 32, 10, 40'000);
   run(folder, "32 callers, 10 events a call, a job each", true, 32, 10, 40'000);
+  put_objects(folder, false);
+  put_objects(folder, true);
   return 0;
 }

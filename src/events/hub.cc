@@ -74,7 +74,6 @@ void Hub::push(Item item, bool always) {
     std::lock_guard lock(mutex_);
     if (!stopping_ && (always || items_.size() < kItemsMax)) {
       items_.push_back(std::move(item));
-      item.done = nullptr;
       if (items_.size() == 1) wake_.notify_one();
       return;
     }

@@ -133,6 +133,34 @@ void EventsAdmin::call(std::string_view operation, json::object input, Reply rep
       std::move(done));
 }
 
+void EventsAdmin::metrics(std::function<void(std::string, std::exception_ptr)> reply) {
+  auto text = std::make_shared<std::string>();
+  hub_.read(
+      [text](Registry& registry, EventStore&) {
+        struct Metric {
+          const char *name, *help;
+          int64_t events::Counts::* value;
+        };
+        constexpr Metric kMetrics[] = {
+            {"millrace_events_matched_total", "Events that a rule matched, or firings.",
+             &events::Counts::matched},
+            {"millrace_events_delivered_total", "Deliveries that arrived.", &events::Counts::delivered},
+            {"millrace_events_failed_total", "Attempts of deliveries that failed.", &events::Counts::failed},
+            {"millrace_events_dead_total", "Deliveries that were given up.", &events::Counts::dead},
+        };
+        for (const Metric& metric : kMetrics) {
+          *text += fmt::format("# HELP {0} {1}\n# TYPE {0} counter\n", metric.name, metric.help);
+          // Names have no quotes and backslashes in them.
+          for (const auto& [owner, counts] : registry.counts)
+            *text += fmt::format("{}{{owner=\"{}\"}} {}\n", metric.name, owner, counts.*metric.value);
+        }
+        return json::object();
+      },
+      [text, reply = std::move(reply)](json::object, std::exception_ptr error) {
+        reply(std::move(*text), error);
+      });
+}
+
 void EventsAdmin::take_changes(const json::object& input, Reply reply) {
   const std::string feed = text_of(input, "feed");
   const json::array* changes = base::find_array(input, "changes");

@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/json.h"
@@ -29,6 +30,8 @@ class EventsAdmin {
   //           the last sequence. One sender a feed, who asks for the cursor first.
   // A rule is NAME on the default bus, or BUS/NAME. Errors are ApiError.
   void call(std::string_view operation, base::json::object input, Reply reply);
+  // The counts of every rule and schedule as Prometheus' text (exposition format 0.0.4).
+  void metrics(std::function<void(std::string text, std::exception_ptr)> reply);
 
  private:
   base::json::object tail(const base::json::object& input, events::EventStore& store);

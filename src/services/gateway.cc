@@ -188,6 +188,7 @@ std::unique_ptr<http::BodySink> Gateway::open(const http::RequestHead& head) {
 
 void Gateway::handle(http::Request request, http::Respond respond) {
   if (request.head.path == "/healthz") return respond(plain(200, "ok\n"));
+  if (request.head.path == "/metrics") return answer_metrics(request, std::move(respond));
   const aws::ServiceModel* service = service_of(request.head);
   if (!service) {
     authenticate(request.head, nullptr, &request.body);
@@ -196,6 +197,21 @@ void Gateway::handle(http::Request request, http::Respond respond) {
                         "Millrace has no service '" + aws::claimed_service(request.head) + "'.");
   }
   call(*service, std::move(request), std::move(respond));
+}
+
+// Prometheus cannot sign, so only this machine is answered.
+void Gateway::answer_metrics(const http::Request& request, http::Respond respond) {
+  const std::string_view peer = request.head.peer;
+  refuse_web_pages(request.head);
+  if (!base::is_loopback_host(host_of(peer)))
+    return respond(plain(403, "Metrics are for programs on this machine.\n"));
+  auto shared = std::make_shared<http::Respond>(std::move(respond));
+  events_admin_.metrics([shared](std::string text, std::exception_ptr error) {
+    http::Response response =
+        plain(error ? 503 : 200, error ? "The counts cannot be read now.\n" : std::move(text));
+    response.headers.set("Content-Type", "text/plain; version=0.0.4");
+    (*shared)(std::move(response));
+  });
 }
 
 void Gateway::call_own(const http::Request& request, http::Respond respond) {

@@ -55,6 +55,7 @@ class Gateway final : public http::RequestHandler {
   SigningContext authenticate_form(const http::RequestHead& head, const FormFields& fields);
   SigningContext signing_context(const Caller& caller, std::string request_id);
   void call(const aws::ServiceModel& service, http::Request request, http::Respond respond);
+  void answer_metrics(const http::Request& request, http::Respond respond);
   // What Millrace's own commands ask: POST /events/OPERATION or /jobs/why, signed for the service "millrace".
   void call_own(const http::Request& request, http::Respond respond);
 

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+import urllib.request
 import unittest
 import warnings
 
@@ -326,6 +327,10 @@ class Commands(unittest.TestCase):
                                  "a dead letter")
             letter = json.loads(letters[0]["message"])
             self.assertEqual((letter["EVENT"]["id"], letter["ERROR_CODE"]), (ids[0], "NO_RESOURCE"))
+            with urllib.request.urlopen(server.endpoint + "/metrics", timeout=20) as answer:
+                metrics = answer.read().decode()
+            self.assertIn('millrace_events_delivered_total{owner="rule:default/good"} 1\n', metrics)
+            self.assertIn('millrace_events_dead_total{owner="rule:default/lost"} 1\n', metrics)
             # All of it is still known after a crash.
             server.kill()
             server.start()
