@@ -452,6 +452,26 @@ class Copy(unittest.TestCase):
         self.assertEqual(json.loads(self.body(self.a, "reports/j-3-1.json"))["counts"]["deleted"], 1)
         self.copy(*where, "--result", "s3://there-is-none/r.json", code=1)
 
+    # Without this the example does not do what its README says.
+    def test_the_example(self):
+        example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/copy")
+        environment = {**self.server.environment, "AWS_CLI": self.server.aws_command()[0]}
+        done = subprocess.run([example + "/set-up"], env=environment, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.put("copy-example-archive", "dragon/too-much.blend")
+        self.server.aws("s3", "cp", example + "/list.csv", "s3://copy-example/input/s3_batch_sync_input-list.csv")
+        batch = self.server.boto3("batch")
+        jobs = wait_until(lambda: [j for status in ("SUCCEEDED", "FAILED") for j in batch.list_jobs(jobQueue="copy", jobStatus=status)["jobSummaryList"]],
+                          "the job of the list ends")
+        log = subprocess.run([self.server.binary, "jobs", "--data", self.server.data, jobs[0]["jobId"], "--log"], capture_output=True, text=True, timeout=60).stdout
+        self.assertEqual([(j["jobName"], j["status"]) for j in jobs], [("s3-batch-sync-eventbridge-invoked-job", "SUCCEEDED")], log)
+        self.assertEqual(self.keys("copy-example-archive"),
+                         ["dragon/shot-010.blend", "dragon/shot-020.blend", "dragon/textures/scale.png", "readme.txt"])
+        report = self.body("copy-example", f"reports/{jobs[0]['jobId']}-1.csv").decode().splitlines()
+        self.assertEqual(sorted(line["action"] for line in csv.DictReader(report)), ["copied"] * 4 + ["deleted"] + ["row-done"] * 2)
+        self.assertEqual(json.loads(self.body("copy-example", f"reports/{jobs[0]['jobId']}-1.json"))["counts"]["deleted"], 1)
+        self.assertEqual(self.keys("copy-example", "state/"), [], "done: nothing to go on with")
+
     def fill(self, bucket, keys):
         """Many objects, faster than one after the other: uploaded by the program itself."""
         folder = tempfile.mkdtemp(dir=self.folder)

@@ -229,7 +229,15 @@ class CopyJob {
   bool has(std::string_view key) const { return !shard_keys_ || options_.shard.has(key); }
 
   void refuse_overlaps() {
-    for (const Overlap& overlap : find_overlaps(rows_, sites_.same_service())) {
+    std::vector<Overlap> overlaps = find_overlaps(rows_, sites_.same_service());
+    // Only where it matters is it worth asking what a source without a slash is.
+    bool again = false;
+    for (const Overlap& overlap : overlaps) {
+      rows_[overlap.row].single = is_single(rows_[overlap.row]);
+      again |= rows_[overlap.row].single;
+    }
+    if (again) overlaps = find_overlaps(rows_, sites_.same_service());
+    for (const Overlap& overlap : overlaps) {
       const Row &row = rows_[overlap.row], &other = rows_[overlap.other];
       std::string why = "refused: " + overlap.why;
       if (overlap.row == overlap.other)
@@ -238,6 +246,18 @@ class CopyJob {
         why += " (row " + std::to_string(row.line) + " and row " + std::to_string(other.line) + ")";
       why += "; --allow-overlap does it all the same";
       refused_.emplace(overlap.row, std::move(why));
+    }
+  }
+
+  bool is_single(const Row& row) {
+    try {
+      if (row.from.is_s3)
+        return !row.from.path.empty() && !row.from.path.ends_with('/') &&
+               is_object(sites_.bucket(true, row.from.bucket, ""), row.from.path);
+      std::error_code ignored;
+      return std::filesystem::is_regular_file(row.from.path, ignored);
+    } catch (const base::Error&) {
+      return false;  // it is told when it is that row's turn
     }
   }
 

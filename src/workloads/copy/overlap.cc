@@ -3,44 +3,56 @@
 #include <algorithm>
 #include <filesystem>
 #include <string_view>
+#include <tuple>
 
 namespace millrace::copy {
 namespace {
 
+// Places of prefixes end in a slash, so that what lies below begins with them; those of single objects in a
+// NUL, so that nothing does.
 struct Place {
-  std::string path;  // with a slash at its end: what lies below begins with it
+  std::string path;
   size_t row = 0;
   bool source = false;
+
+  bool is_object() const { return path.ends_with('\0'); }
 };
 
-std::string place_of(const objects::Location& location, bool source, bool same_service) {
-  if (!location.is_s3) {
-    std::error_code ignored;
-    std::filesystem::path path = std::filesystem::weakly_canonical(location.path, ignored);
-    std::string text = "file:" + (path.empty() ? location.path : path.string());
-    if (!text.ends_with('/')) text += '/';
-    return text;
-  }
-  std::string text =
-      std::string("s3") + (source || same_service ? "" : "-there") + ":" + location.bucket + "/";
-  text += location.path;
-  if (!text.ends_with('/')) text += '/';
-  return text;
+std::string where(const objects::Location& location, bool source, bool same_service) {
+  if (location.is_s3)
+    return std::string("s3") + (source || same_service ? "" : "-there") + ":" + location.bucket + "/" +
+           location.path;
+  std::error_code ignored;
+  std::filesystem::path path = std::filesystem::weakly_canonical(location.path, ignored);
+  return "file:" + (path.empty() ? location.path : path.string());
 }
 
 bool is_prefix(const objects::Location& location) {
   return location.path.empty() || location.path.ends_with('/');
 }
 
+void add_places(std::vector<Place>& places, const std::vector<Row>& rows, size_t index, bool same_service) {
+  const Row& row = rows[index];
+  std::string from = where(row.from, true, same_service), to = where(row.to, false, same_service);
+  if (row.single) {
+    if (to.ends_with('/')) to += from.substr(from.rfind('/') + 1);
+    places.push_back({from + '\0', index, true});
+    places.push_back({to + '\0', index, false});
+    return;
+  }
+  for (auto [text, location, source] :
+       {std::tuple(&from, &row.from, true), std::tuple(&to, &row.to, false)}) {
+    if (!is_prefix(*location)) places.push_back({*text + '\0', index, source});
+    places.push_back({text->ends_with('/') ? *text : *text + "/", index, source});
+  }
+}
+
 }  // namespace
 
 std::vector<Overlap> find_overlaps(const std::vector<Row>& rows, bool same_service) {
   std::vector<Place> places;
-  places.reserve(rows.size() * 2);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    places.push_back({place_of(rows[i].from, true, same_service), i, true});
-    places.push_back({place_of(rows[i].to, false, same_service), i, false});
-  }
+  places.reserve(rows.size() * 4);
+  for (size_t i = 0; i < rows.size(); ++i) add_places(places, rows, i, same_service);
   std::sort(places.begin(), places.end(),
             [](const Place& a, const Place& b) { return std::tie(a.path, a.row) < std::tie(b.path, b.row); });
   std::vector<bool> told(rows.size(), false);
@@ -61,11 +73,12 @@ std::vector<Overlap> find_overlaps(const std::vector<Row>& rows, bool same_servi
       if (outer->source != place.source) {
         tell(*outer, place, "one reads where the other writes");
       } else if (!place.source) {
+        if (outer->row == place.row) continue;
+        auto removes = [&](const Place& p) { return !p.is_object() && rows[p.row].options.remove_extra; };
         bool same = outer->path == place.path;
-        const Row &a = rows[outer->row], &b = rows[place.row];
-        if (a.options.remove_extra || (same && b.options.remove_extra))
+        if (removes(*outer) || (same && removes(place)))
           tell(*outer, place, "one would delete what the other writes");
-        else if (same && !is_prefix(a.to) && !is_prefix(b.to))
+        else if (same && place.is_object())
           tell(*outer, place, "both write the same key");
       }
     }
@@ -73,9 +86,7 @@ std::vector<Overlap> find_overlaps(const std::vector<Row>& rows, bool same_servi
     // source.
     bool alike = std::any_of(around.begin(), around.end(), [&](const Place* outer) {
       return outer->path == place.path && outer->source == place.source && outer->row != place.row &&
-             (place.source ||
-              (rows[outer->row].options.remove_extra == rows[place.row].options.remove_extra &&
-               is_prefix(rows[outer->row].to) == is_prefix(rows[place.row].to)));
+             (place.source || rows[outer->row].options.remove_extra == rows[place.row].options.remove_extra);
     });
     if (!alike) around.push_back(&place);
   }

@@ -16,8 +16,8 @@ struct Overlap {
 
 // Finds rows of which one writes where the other reads, and rows that write to the same place where one of
 // them would delete, or both write one key. A place without a trailing slash may be an object or a prefix and
-// counts as both. Sources and destinations of different services (`same_service` false) cannot meet.
-// O(n log n). At most one overlap is told for each row.
+// counts as both, unless the row is known to be a single object. Sources and destinations of different
+// services (`same_service` false) cannot meet. O(n log n). At most one overlap is told for each row.
 std::vector<Overlap> find_overlaps(const std::vector<Row>& rows, bool same_service);
 
 }  // namespace millrace::copy

@@ -22,6 +22,7 @@ struct Row {
   std::string source, destination;  // as written
   objects::Location from, to;
   RowOptions options;
+  bool single = false;  // known to be one object and no prefix
 };
 
 // "s3://BUCKET/KEY" or a path, for messages.

@@ -33,6 +33,15 @@ TEST(CopyOverlap, FindsRowsThatGetInEachOthersWay) {
   EXPECT_FALSE(overlapping({row("s3://a/", "s3://c/"), row("s3://b/", "s3://c/x/", true)}));
   EXPECT_TRUE(overlapping({row("s3://a/1", "s3://c/k"), row("s3://a/2", "s3://c/k")}))
       << "one key, two writers";
+  auto object = [](Row one) {
+    one.single = true;
+    return one;
+  };
+  EXPECT_TRUE(overlapping({row("s3://a/1/", "s3://c/1/", true), row("s3://a/k", "s3://c/", true)}));
+  EXPECT_FALSE(overlapping({row("s3://a/1/", "s3://c/1/", true), object(row("s3://a/k", "s3://c/", true))}));
+  EXPECT_TRUE(overlapping({row("s3://a/1/", "s3://c/1/", true), object(row("s3://a/k", "s3://c/1/"))}));
+  EXPECT_FALSE(overlapping({object(row("s3://a/x", "s3://a/x/y"))})) << "an object has nothing below it";
+  EXPECT_TRUE(overlapping({object(row("s3://a/x", "s3://b/")), object(row("s3://b/x", "s3://c/"))}));
   EXPECT_TRUE(overlapping({row("/tmp/x", "/tmp/x/y")}));
   EXPECT_TRUE(overlapping({row("/tmp/x/../x", "file:///tmp/x")}));
   EXPECT_TRUE(find_overlaps({row("s3://a/", "s3://a/")}, false).empty()) << "not the same servers";
