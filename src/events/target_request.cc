@@ -253,6 +253,16 @@ json::object schedule_request(const Registry& registry, const ScheduledCall& cal
           {"time", event.time}};
 }
 
+void check_dead_letter(const std::string& arn) {
+  if (arn.empty()) return;
+  auto parsed = parse_arn(arn);
+  if (parsed && (parsed->service == "sqs" || parsed->service == "s3" ||
+                 (parsed->service == "logs" && parsed->resource.starts_with("log-group:"))))
+    return;
+  invalid(fmt::format("{} cannot be a dead-letter destination; it must be a log group, a bucket or a queue.",
+                      arn));
+}
+
 json::object dead_letter_request(const std::string& arn, const Delivery& delivery, const Registry& registry,
                                  std::string_view event, const std::string& error_code,
                                  const std::string& exhausted, TimeMs now) {

@@ -34,6 +34,9 @@ struct Firing {
 };
 json::object schedule_request(const Registry& registry, const ScheduledCall& call, const Firing& firing);
 
+// Throws UsageError unless dead letters can go to `arn`; empty: to nobody.
+void check_dead_letter(const std::string& arn);
+
 // A dead letter for `arn` (a log group, a bucket with a prefix, or a queue, whose letters go to the log group
 // /millrace/dead-letters/QUEUE), about a delivery that was given up, with the `event` where there is one.
 json::object dead_letter_request(const std::string& arn, const Delivery& delivery, const Registry& registry,

@@ -18,7 +18,6 @@ using events::Target;
 
 constexpr size_t kRulesMax = 300;  // of a bus
 constexpr size_t kTargetsMax = 5;  // of a rule
-constexpr size_t kTargetBytesMax = 8192;
 
 json::object put_rule(EventsWrite& call) {
   Bus& bus = required_bus(call.registry, text_of(call.input, "EventBusName"));
@@ -94,10 +93,9 @@ json::object put_targets(EventsWrite& call) {
   std::map<std::string, Target> targets = rule.targets;
   for (const json::value& value : call.input.at("Targets").as_array()) {
     const json::object& body = value.as_object();
-    if (text_of(body, "Input").size() > kTargetBytesMax)
-      events_invalid(
-          fmt::format("Input of target {} is longer than {} bytes.", text_of(body, "Id"), kTargetBytesMax));
     events::target_kind(body);
+    if (const json::object* letters = base::find_object(body, "DeadLetterConfig"))
+      events::check_dead_letter(text_of(*letters, "Arn"));
     targets[text_of(body, "Id")] = {body, events::parse_target_input(body)};
   }
   if (targets.size() > kTargetsMax) limit_exceeded();

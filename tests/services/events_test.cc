@@ -138,6 +138,13 @@ TEST_F(EventsTest, ErrorsAreAwss) {
       events_error("PutTargets",
                    R"({"Rule":"r","Targets":[{"Id":"t","Arn":"arn:aws:sns:us-east-1:123456789012:topic"}]})"),
       HasSubstr("cannot be a target in this version of Millrace"));
+  EXPECT_THAT(
+      events_error("PutTargets", R"({"Rule":"r","Targets":[{"Id":"t","InputPath":"$.detail",)"
+                                 R"("Arn":"arn:aws:events:us-east-1:123456789012:event-bus/default"}]})"),
+      HasSubstr("an event bus gets the event as it is"));
+  EXPECT_THAT(
+      events_error("PutTargets", target(R"(,"DeadLetterConfig":{"Arn":"arn:aws:sns:us-east-1:1:topic"})")),
+      HasSubstr("cannot be a dead-letter destination"));
 }
 
 // Without this: one rule fans out without bound, or the sixth target is dropped without a word.
