@@ -148,6 +148,7 @@ class Copy(unittest.TestCase):
         everything = self.keys(self.b)
         result = self.copy(f"s3://{self.a}/wrong/", f"s3://{self.b}/y/", "--delete", code=1)
         self.assertEqual(result["failed"][0]["code"], "NoSuchPrefix")
+        self.copy(f"s3://{self.a}/wrong/", f"s3://{self.b}/y/", "--resume", code=1)
         self.put(self.a, "x/empty/", b"")
         self.assertEqual(self.copy(*where, code=1)["failed"][0]["code"], "EmptySource")
         self.put(self.a, "x/one")

@@ -191,6 +191,9 @@ class CopyJob {
                          row.options.storage_class + (row.options.remove_extra ? "\1" : "\2");
       for (const FilterRule& rule : row.options.filters) text += (rule.include ? "\1" : "\2") + rule.pattern;
       digest.update(text + '\n');
+      // Both are in the locations, too; there may be many rows.
+      row.source = {};
+      row.destination = {};
       rows_.push_back(std::move(row));
     };
     if (options_.manifest.empty()) {
@@ -546,6 +549,7 @@ class CopyJob {
     if (auto left = before_of(index)) {
       ranges = std::move(left->ranges);
       failed = std::move(left->failed);
+      state->went_on = true;
     }
     std::vector<Task> tasks;
     for (KeyRange& range : ranges) tasks.push_back(range_task(state, std::move(range)));
@@ -1119,7 +1123,7 @@ class CopyJob {
   void end_row(const std::shared_ptr<RowState>& state) {
     if (stopping_) return forget(state, false);
     if (state->broken.empty() && !state->single && state->from.is_s3() && !state->from.prefix.empty() &&
-        state->source_listed == 0 && state->vanished == 0 && resumed_nothing(*state))
+        state->source_listed == 0 && state->vanished == 0 && !state->went_on)
       break_row(*state, base::NotFoundError("there is nothing below " + state->from.url(""), "NoSuchPrefix"));
     uint64_t extra = state->extra.count();
     if (extra > 0) {
@@ -1159,12 +1163,6 @@ class CopyJob {
                       totals});
     }
     forget(state, !failed);
-  }
-
-  // A row that went on where it was may have had all its objects before.
-  bool resumed_nothing(RowState& state) {
-    std::lock_guard lock(state.mutex);
-    return state.ranges.size() >= 1 && state.copied == 0 && state.skipped == 0 && !options_.resume;
   }
 
   // Why nothing is deleted: a code and a text; empty: it may be.

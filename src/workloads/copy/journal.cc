@@ -133,7 +133,7 @@ void Journal::save(const JournalState& state) const {
     bucket(where.bucket).put(where.path, text, "application/x-ndjson");
     return;
   }
-  std::string draft = where.path + ".new";
+  std::string draft = where.path + ".new-" + std::to_string(getpid());  // another run may be at it, too
   auto fail = [&] {
     throw base::TransientError(base::system_message("write the journal " + location_, errno));
   };

@@ -68,7 +68,8 @@ struct RowState {
   const Row& row;
   const size_t index;
   Site from, to;
-  bool single = false;  // one object: `from` and `to` are roots, and these the keys
+  bool went_on = false;  // where an earlier run stopped: what is left may be nothing
+  bool single = false;   // one object: `from` and `to` are roots, and these the keys
   std::string source_key, destination_key;
   MergeRules rules;
   TransferOptions transfer;
