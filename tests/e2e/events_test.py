@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 import unittest
 import warnings
@@ -258,6 +259,16 @@ class Schedules(unittest.TestCase):
             rule = events.put_rule(Name="nightly", ScheduleExpression="cron(0 2 * * ? *)")
             self.assertEqual(events.describe_rule(Name="nightly")["ScheduleExpression"], "cron(0 2 * * ? *)")
             self.assertEqual(rule["RuleArn"], "arn:aws:events:us-east-1:123456789012:rule/nightly")
+            server.aws("scheduler", "create-schedule", "--name", "ingest-daily-trigger",
+                       "--schedule-expression", "cron(0 0 * * ? *)", "--flexible-time-window", "Mode=OFF", "--target",
+                       json.dumps({"Arn": "arn:aws:scheduler:::aws-sdk:batch:submitJob",
+                                   "RoleArn": "arn:aws:iam::123456789012:role/scheduler",
+                                   "Input": json.dumps({"JobDefinition": "chunk", "JobName": "chunk",
+                                                        "JobQueue": "ingest"})}))
+            listed = json.loads(run_millrace(server, "rules", "--json").stdout)["rules"]
+            midnight = next(rule for rule in listed if rule["name"] == "default/ingest-daily-trigger")["next"]
+            self.assertEqual(midnight % 86_400_000, 0)
+            self.assertLessEqual(midnight / 1000 - time.time(), 86_400)
             rules = run_millrace(server, "rules", "--json")
             self.assertRegex(json.dumps(json.loads(rules.stdout)["rules"][0]["next"]), r"^\d+$")
             with self.assertRaises(ClientError) as caught:
