@@ -49,10 +49,17 @@ Share& Line::share(std::string_view identifier) {
 
 bool Line::has_room_for(std::string_view identifier, TimeMs now) {
   if (by_identifier_.contains(identifier) || shares_.size() < kActiveSharesMax) return true;
-  forget_idle(now);
+  forget_idle(own_time(now));
   return shares_.size() < kActiveSharesMax;
 }
 
+TimeMs Line::pass_time(TimeMs now) {
+  if (now < latest_) shift_ms_ += latest_ - now;
+  latest_ = now;
+  return now + shift_ms_;
+}
+
+// `now` is own time, as in all that follows and is private.
 bool Line::is_active(const Share& share, TimeMs now) const {
   return share.live > 0 || share.running_milli > 0 || (share.used_at > 0 && now < share.used_at + window_ms_);
 }
@@ -76,6 +83,7 @@ Share* Line::next(TimeMs now, double mean_s) {
     Share* only = shares_.empty() ? nullptr : shares_.front().get();
     return only && !only->waiting.empty() ? only : nullptr;
   }
+  now = pass_time(now);
   if (now >= forget_at_) {
     forget_idle(now);
     forget_at_ = now + kForgetMs;
@@ -122,15 +130,19 @@ void Line::rebase(TimeMs now) {
   base_ = now;
 }
 
-void Line::attempt_began(Share& share, int64_t vcpus_milli, TimeMs now) {
+TimeMs Line::attempt_began(Share& share, int64_t vcpus_milli, TimeMs at) {
+  latest_ = std::max(latest_, at);
+  at += shift_ms_;
   share.running_milli += vcpus_milli;
-  share.used_at = std::max(share.used_at, now);
-  if (!policy_) return;
-  rebase(now);
-  share.begun += static_cast<double>(vcpus_milli) / 1000 * seconds(now);
+  share.used_at = std::max(share.used_at, at);
+  if (!policy_) return at;
+  rebase(at);
+  share.begun += static_cast<double>(vcpus_milli) / 1000 * seconds(at);
+  return at;
 }
 
 void Line::attempt_ended(Share& share, int64_t vcpus_milli, TimeMs began, TimeMs now) {
+  now = pass_time(now);
   share.running_milli -= vcpus_milli;
   share.used_at = std::max(share.used_at, now);
   if (!policy_) return;
@@ -145,14 +157,16 @@ double Line::usage(const Share& share, TimeMs now) const {
   double running = static_cast<double>(share.running_milli) / 1000;
   // seconds() / scale() is the same at all times; scale() may be past all numbers.
   double for_ever = static_cast<double>(window_ms_) / 1000 / kHalvings / kLn2;
-  return (share.spent - share.begun) / scale(now) + running * for_ever;
+  return (share.spent - share.begun) / scale(own_time(now)) + running * for_ever;
 }
 
 double Line::past_usage(const Share& share, TimeMs now) const {
-  return policy_ ? share.spent / scale(now) : 0;
+  return policy_ ? share.spent / scale(own_time(now)) : 0;
 }
 
 void Line::restore_usage(Share& share, double usage, TimeMs at) {
+  latest_ = std::max(latest_, at);
+  at += shift_ms_;
   share.used_at = std::max(share.used_at, at);
   if (!policy_) return;
   rebase(at);
@@ -161,7 +175,7 @@ void Line::restore_usage(Share& share, double usage, TimeMs at) {
 
 int64_t Line::active_shares(TimeMs now) const {
   return std::count_if(shares_.begin(), shares_.end(),
-                       [&](const std::unique_ptr<Share>& share) { return is_active(*share, now); });
+                       [&](const std::unique_ptr<Share>& share) { return is_active(*share, own_time(now)); });
 }
 
 double Line::reserved(TimeMs now) const {

@@ -1,6 +1,7 @@
 // Whose turn it is: the jobs of one queue that may start, in their order.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -61,8 +62,10 @@ class Line {
   // Null when nothing waits. `mean_s`: how long an attempt takes, in seconds.
   Share* next(TimeMs now, double mean_s);
 
-  void attempt_began(Share& share, int64_t vcpus_milli, TimeMs now);
-  // `began`: the time that was told when it began.
+  // It began now, or, when a restarted engine hears of it, some time ago. Returns when, in this line's own
+  // time.
+  TimeMs attempt_began(Share& share, int64_t vcpus_milli, TimeMs at);
+  // `began`: what attempt_began() returned.
   void attempt_ended(Share& share, int64_t vcpus_milli, TimeMs began, TimeMs now);
   // vCPU-seconds that `share` has used, as they count now.
   double usage(const Share& share, TimeMs now) const;
@@ -81,6 +84,10 @@ class Line {
 
  private:
   friend class LineWalk;
+  // This line's own time, which never goes back: usage would grow without bounds. When the clock is set back,
+  // it stands still for that moment and goes on from there.
+  TimeMs own_time(TimeMs now) const { return std::max(now, latest_) + shift_ms_; }
+  TimeMs pass_time(TimeMs now);
   double scale(TimeMs now) const;
   double seconds(TimeMs now) const;
   void rebase(TimeMs now);
@@ -94,6 +101,9 @@ class Line {
   std::vector<int64_t> covered_;  // shares by the entry of weights_ whose prefix covers them
   std::vector<std::unique_ptr<Share>> shares_;
   std::map<std::string, Share*, std::less<>> by_identifier_;
+  TimeMs latest_ = 0;    // told
+  TimeMs shift_ms_ = 0;  // by which the clock was set back since the start
+  // In own time:
   TimeMs base_ = 0;       // scale() is 1 then
   TimeMs forget_at_ = 0;  // next look for shares that are no longer active
 };

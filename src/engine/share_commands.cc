@@ -93,8 +93,7 @@ void Engine::join_share(Job& job, const json::object& submission, int64_t priori
 
 // The attempt under way is usage of the job's share from `from` on.
 void Engine::count_attempt(Job& job, TimeMs from) {
-  job.current->counted_from = from;
-  job.queue->line.attempt_began(*job.share, job.vcpus_milli, from);
+  job.current->counted_from = job.queue->line.attempt_began(*job.share, job.vcpus_milli, from);
 }
 
 void Engine::uncount_attempt(Job& job, TimeMs now) {

@@ -251,5 +251,26 @@ TEST_F(FairShare, UsageSurvivesARestart) {
   EXPECT_EQ(job.priority, 3);
 }
 
+TEST_F(FairShare, AClockThatIsSetBackChangesNoUsage) {
+  // Breaks when usage fades with the time that has passed and less than none has: it grew without bounds.
+  with_policy(R"({"shareDecaySeconds":600})");
+  for (int i = 0; i < 20; ++i) submit("a");
+  run(10, 40'000);
+  auto usage = [this] {
+    Line& line = h.engine.find_queue("q")->line;
+    return line.usage(line.share("a"), h.now);
+  };
+  double before = usage();
+  EXPECT_GT(before, 100);
+  h.now -= 7'200'000;
+  EXPECT_NEAR(usage(), before, 1);
+  submit("b");
+  h.now += 150'000;  // a quarter of the window: half of it has faded, and what runs was added
+  EXPECT_LT(usage(), before / 2 + 4 * 150);
+  for (size_t i = 10; i < 14; ++i) h.exit(h.started[i].job_id, 0);  // they began before it was set back
+  EXPECT_GE(usage(), 0);
+  EXPECT_LT(usage(), before + 4 * 160);
+}
+
 }  // namespace
 }  // namespace millrace::engine
