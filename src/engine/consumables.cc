@@ -109,6 +109,7 @@ void Engine::return_consumables(Job& job) {
     if (job.holds && resource->replenishable) resource->held -= quantity;
   }
   job.holds = false;
+  job.needs.reset();  // from now on they may be deleted, even before the job is written
 }
 
 }  // namespace millrace::engine

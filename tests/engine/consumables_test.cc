@@ -120,6 +120,17 @@ TEST_F(Consumables, RequestsAreChecked) {
   h.ok(ApiOperation::kDeleteConsumableResource, R"({"consumableResource":"licence"})");
 }
 
+TEST_F(Consumables, AreDeletedInTheCommitThatEndsTheLastJobThatNeededThem) {
+  // Breaks when the job's row is written after its resource is gone, and still reads its name there.
+  millrace::testing::TemporaryFolder folder;
+  Store store(folder / "state.db");
+  std::string job = h.submit(needs("licence", 1));
+  h.exit(job, 0);
+  h.ok(ApiOperation::kDeleteConsumableResource, R"({"consumableResource":"licence"})");
+  EXPECT_EQ(h.engine.find_job(*h.engine.job_seq(job))->needs, nullptr);
+  store.commit(h.engine.take_changes(), h.engine);
+}
+
 TEST_F(Consumables, SurviveARestart) {
   // Breaks when a restart gives licences away that running jobs hold.
   millrace::testing::TemporaryFolder folder;
