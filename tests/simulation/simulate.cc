@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <mutex>
 #include <thread>
 
@@ -34,6 +35,19 @@ std::string facts(const EngineWorld::Counts& c) {
       c.reports.early);
 }
 
+thread_local uint64_t living = 0;
+
+// A crash of the engine itself cannot be made short, but its seed is named.
+void name_seed(int signal) {
+  char text[96];
+  auto end = fmt::format_to_n(text, sizeof text,
+                              "seed {} crashed (signal {}): ./test simulation --first {} --seeds 1\n", living,
+                              signal, living);
+  (void)!write(STDERR_FILENO, text, std::min(end.size, sizeof text));
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
 void print(const std::vector<std::string>& story) {
   for (const std::string& line : story) fmt::print("{}\n", line);
 }
@@ -49,6 +63,7 @@ int simulate(const Options& options) {
   auto began = std::chrono::steady_clock::now();
   auto work = [&] {
     for (uint64_t i; (i = next++) < options.seeds;) {
+      living = options.first + i;
       Life life = live(options.first + i, steps, options.story);
       std::lock_guard lock(mutex);
       total.add(life.counts);
@@ -74,6 +89,7 @@ int simulate(const Options& options) {
   if (failed.violation.empty()) return 0;
   fmt::print("\nseed {} fails: {}\nlooking for a shorter trace …\n", failed_seed, failed.violation);
   std::fflush(stdout);
+  living = failed_seed;
   Trace trace = shortest_trace(failed_seed, steps, failed);
   fmt::print("{} of {} steps are enough:\n", trace.steps.size(), steps.size());
   print(trace.life.story);
@@ -101,5 +117,8 @@ int main(int argc, char** argv) {
   app.add_flag("--bench", options.bench, "measure how many commands the engine takes in a second instead");
   CLI11_PARSE(app, argc, argv);
   if (options.bench) return measure_engine();
+#ifndef __SANITIZE_ADDRESS__
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT}) std::signal(signal, name_seed);
+#endif
   return simulate(options);
 }
