@@ -62,6 +62,7 @@ struct Arguments {
   std::string runtime, log_level = "info", trail = "all";
   double vcpus = 0;
   int64_t memory_mib = 0;
+  int gpus = -1;
   int32_t array_size_max = 10'000;
   bool strict_capacity = false;
 };
@@ -185,6 +186,7 @@ void serve(const Arguments& arguments) {
   runner_options.runtime = arguments.runtime;
   runner_options.vcpus = arguments.vcpus;
   runner_options.memory_mib = arguments.memory_mib;
+  runner_options.gpus = arguments.gpus;
   auto runner = std::make_unique<exec::Runner>(runner_options);
 
   http::Server server(options, gateway);
@@ -246,6 +248,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   command->add_option("--memory", arguments->memory_mib, "MiB of memory to offer [all of this machine]")
       ->check(CLI::PositiveNumber);
+  command->add_option("--gpus", arguments->gpus, "GPUs to offer [NVIDIA's of this machine]")
+      ->check(CLI::Range(0, 1024));
   command->add_flag("--strict-capacity", arguments->strict_capacity,
                     "a job that asks for more than this machine has fails at once; else it runs alone");
   command->add_option("--max-array-size", arguments->array_size_max, "children that an array job may have")

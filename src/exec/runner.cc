@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <unordered_set>
 
@@ -23,8 +24,15 @@ namespace {
 
 constexpr int kStartAgainMs = 1000;
 
+// What NVIDIA's driver made: /dev/nvidia0, /dev/nvidia1, …
+int gpus_of_machine() {
+  int gpus = 0;
+  while (access(("/dev/nvidia" + std::to_string(gpus)).c_str(), F_OK) == 0) ++gpus;
+  return gpus;
+}
+
 Capacity capacity_of(const RunnerOptions& options) {
-  Capacity capacity{options.vcpus, options.memory_mib, 0};
+  Capacity capacity{options.vcpus, options.memory_mib, options.gpus >= 0 ? options.gpus : gpus_of_machine()};
   cpu_set_t cpus;
   if (capacity.vcpus <= 0)
     capacity.vcpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;

@@ -16,8 +16,9 @@ struct RunnerOptions {
       data_dir;  // absolute; output goes to <data_dir>/logs, the runner's own files to <data_dir>/runner
   std::string runtime;  // "process": any image's command runs on the host; empty: only image `millrace` does
   double vcpus = 0;     // offered; 0: the CPUs this process may use
-  int64_t memory_mib = 0;         // offered; 0: the machine's memory
-  std::string program;            // what is run as `PROGRAM runner …`; empty: this program
+  int64_t memory_mib = 0;  // offered; 0: the machine's memory
+  int gpus = -1;           // to offer; -1: those of NVIDIA that this machine has. Jobs are not told which.
+  std::string program;     // what is run as `PROGRAM runner …`; empty: this program
   int64_t idle_exit_ms = 60'000;  // how long a runner waits for an engine when it has nothing to keep
 };
 
