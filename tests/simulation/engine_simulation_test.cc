@@ -58,6 +58,7 @@ TEST_P(EngineSimulation, KeepsItsPromisesWhateverHappens) {
   EXPECT_GT(total.dependent, 20);
   EXPECT_GT(total.arrays, 20);
   EXPECT_GT(total.clock_jumps, 20);
+  EXPECT_GT(total.reasons, 1000);
 }
 
 TEST(Simulator, TheSameSeedIsTheSameLife) {

@@ -304,6 +304,7 @@ void EngineWorld::run_group(std::vector<Command> group, Fate fate) {
   for (const Command& command : group) take(command);
   if (engine_->next_deadline() != 0 && engine_->next_deadline() <= now_) take(engine::Tick{});
   check_nothing_waits_for_nothing();
+  check_reasons();
 
   engine::Changes changes = engine_->take_changes();
   if (fate == Fate::kDiesBeforeCommit) {
@@ -482,6 +483,7 @@ void EngineWorld::Counts::add(const Counts& other) {
   arrays += other.arrays;
   passed += other.passed;
   clock_jumps += other.clock_jumps;
+  reasons += other.reasons;
   commands += other.commands;
   lived_ms += other.lived_ms;
   reports.lost += other.reports.lost;

@@ -41,7 +41,7 @@ class EngineWorld {
     int crashes = 0, failed_commits = 0, host_deaths = 0, resent = 0;
     int passed = 0;
     int on_deck = 0, revoked = 0, dependent = 0, arrays = 0;
-    int clock_jumps = 0;
+    int clock_jumps = 0, reasons = 0;
     int64_t commands = 0, lived_ms = 0;
     SimulatedHost::Faults reports;  // of the host to the engine
     void add(const Counts& other);
@@ -88,6 +88,14 @@ class EngineWorld {
   void check_lines();
   void check_consumables();
   void check_nothing_waits_for_nothing();
+  struct Used {
+    int64_t milli = 0, mib = 0;
+    std::map<const engine::ComputeEnvironment*, int64_t> of;  // vCPUs/1000
+  };
+  Used used_room() const;
+  void check_reasons();
+  void check_reason(const engine::Job& job, const Used& used);
+  void check_block(const engine::Job& job, const std::string& text, const Used& used);
   void check_passing(const engine::Job& job, const engine::Job& first) const;
   void check_dependencies(const engine::Job& job);
   void check_array(const engine::Job& job);

@@ -26,13 +26,13 @@ struct Options {
 std::string facts(const EngineWorld::Counts& c) {
   return fmt::format(
       "{} commands, {} jobs submitted ({} arrays), {} succeeded, {} failed, {} retries, {} timed out, {} "
-      "terminated\n"
+      "terminated; {} reasons of waiting jobs found true\n"
       "faults: {} crashes, {} failed commits, {} lost hosts, {} clock jumps; reports: {} lost, {} repeated, "
       "{} "
       "out of order",
       c.commands, c.submitted, c.arrays, c.succeeded, c.failed, c.retried, c.timed_out, c.terminated,
-      c.crashes, c.failed_commits, c.host_deaths, c.clock_jumps, c.reports.lost, c.reports.repeated,
-      c.reports.early);
+      c.reasons, c.crashes, c.failed_commits, c.host_deaths, c.clock_jumps, c.reports.lost,
+      c.reports.repeated, c.reports.early);
 }
 
 thread_local uint64_t living = 0;
