@@ -51,7 +51,7 @@ void add_use(ApiClient& api, const std::string& id, std::vector<ShownAttempt>& a
     int64_t bytes = base::find_int(each, "memoryPeak").value_or(0);
     if (bytes > 0)
       attempts[i].used =
-          fmt::format(", used {:.2f}s of CPU and {}", each.at("cpuSeconds").to_number<double>(),
+          fmt::format(", used {:.2f}s of CPU and at most {}", each.at("cpuSeconds").to_number<double>(),
                       base::human_bytes(static_cast<uint64_t>(bytes)));
   }
 }

@@ -35,8 +35,10 @@ Examples:
   millrace jobs 0d3f6c1e-… --log             what it printed; --attempt 1 for an earlier attempt
   millrace jobs --json | jq -r '.jobs[] | select(.status == "RUNNABLE") | .jobId'
 
-ARRAY counts the children of an array job that are done, and all of them. RUN is the time of the latest attempt. Into a
-pipe the table is written whole, one line a job, '-' for what is not there; --json writes what DescribeJobs answers.
+ARRAY counts the children of an array job that are done, and all of them. RUN is the time of the latest attempt. An
+attempt shows its CPU time and the most memory that one of its processes had; less than the runner itself has (some
+20 MiB) is not told apart. Into a pipe the table is written whole, one line a job, '-' for what is not there; --json
+writes what DescribeJobs answers.
 
 Exit code: 0 shown, whatever became of the jobs; 1 no engine runs there, or it has no such job; 2 wrong usage.)help";
 

@@ -78,7 +78,7 @@ struct AttemptFinished {
   TimeMs started_at = 0;
   TimeMs stopped_at = 0;
   int64_t cpu_ms = 0;             // user and system
-  int64_t memory_peak_bytes = 0;  // resident, of its largest process
+  int64_t memory_peak_bytes = 0;  // resident, of its largest process; no less than the host's runner has
 };
 
 // Time has passed: look at the deadlines.

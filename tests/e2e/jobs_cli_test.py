@@ -151,7 +151,7 @@ class Jobs(unittest.TestCase):
         self.assertEqual(shown["attempts"][0], "2 of at most 2")
         for number, attempt in enumerate(job["attempts"], 1):
             line, stream = shown["attempts"][number * 2 - 1:number * 2 + 1]
-            self.assertRegex(line, rf"^{number}  exit 7, ran [\d.]+m?s: Essential container in task exited$")
+            self.assertRegex(line, rf"^{number}  exit 7, ran [\d.]+m?s, used [\d.]+s of CPU and at most [\d.]+ MiB: Essential container in task exited$")
             self.assertEqual(stream, "log stream " + attempt["container"]["logStreamName"])
         self.assertEqual(self.jobs(self.fails, "--log"), "attempt 2\n")
         self.assertEqual(self.jobs(self.fails, "--log", "--attempt", "1"), "attempt 1\n")
