@@ -35,6 +35,12 @@ std::string facts(const EngineWorld::Counts& c) {
       c.reports.repeated, c.reports.early);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // and says more itself
+#else
+constexpr bool kSanitized = false;
+#endif
+
 thread_local uint64_t living = 0;
 
 // A crash of the engine itself cannot be made short, but its seed is named.
@@ -117,8 +123,7 @@ int main(int argc, char** argv) {
   app.add_flag("--bench", options.bench, "measure how many commands the engine takes in a second instead");
   CLI11_PARSE(app, argc, argv);
   if (options.bench) return measure_engine();
-#ifndef __SANITIZE_ADDRESS__
-  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT}) std::signal(signal, name_seed);
-#endif
+  if (!kSanitized)
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT}) std::signal(signal, name_seed);
   return simulate(options);
 }
