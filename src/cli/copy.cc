@@ -52,7 +52,7 @@ struct Arguments {
               multipart_threshold;
   std::vector<std::pair<bool, std::string>> filters;
   copy::ServiceOptions from, to;
-  unsigned concurrency = 64, listings = 8;
+  unsigned concurrency = 64, listings = 4;
   double requests_per_second = 0;
   bool remove_extra = false, size_only = false, checksum = false, markers = false, thaw = false;
   bool allow_overlap = false, allow_empty_source = false, keep_encryption = false, verify = false;

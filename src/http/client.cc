@@ -1,17 +1,24 @@
 #include "http/client.h"
 
 #include <curl/curl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstring>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/unique_fd.h"
 #include "base/url.h"
 
 namespace millrace::http {
@@ -19,6 +26,7 @@ namespace {
 
 constexpr long kReceiveBufferBytes = 256 * 1024;
 constexpr size_t kSpareHandlesMax = 64;
+constexpr auto kIdleWait = std::chrono::milliseconds(10'000);
 
 struct FreeEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
@@ -201,6 +209,21 @@ class Client::Impl {
     if (ready != CURLE_OK || !multi_) throw base::InternalError("libcurl could not be initialised");
     curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(connections_max));
     curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(connections_max));
+    // Told which sockets to watch instead of asked to look at all of them: with 64 requests in flight that
+    // was most of what a small one cost.
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
+    curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+    epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
+    wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = wake_.get();
+    if (!epoll_ || !wake_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) {
+      curl_multi_cleanup(multi_);
+      throw base::TransientError(base::system_message("make an HTTP client", errno));
+    }
     thread_ = std::thread([this] { run(); });
   }
 
@@ -209,7 +232,7 @@ class Client::Impl {
       std::lock_guard lock(mutex_);
       stopping_ = true;
     }
-    curl_multi_wakeup(multi_);
+    wake();
     thread_.join();
     curl_multi_cleanup(multi_);
   }
@@ -221,7 +244,7 @@ class Client::Impl {
       first = arriving_.empty();
       arriving_.push_back(std::move(transfer));
     }
-    if (first) curl_multi_wakeup(multi_);
+    if (first) wake();
   }
 
  private:
@@ -234,10 +257,8 @@ class Client::Impl {
         fresh.swap(arriving_);
       }
       for (auto& transfer : fresh) start(std::move(transfer));
-      int running = 0;
-      curl_multi_perform(multi_, &running);
+      act();
       reap();
-      curl_multi_poll(multi_, nullptr, 0, 10'000, nullptr);
     }
     for (auto& [easy, transfer] : running_) {
       curl_multi_remove_handle(multi_, easy);
@@ -251,6 +272,66 @@ class Client::Impl {
     }
     for (auto& transfer : never_started)
       finish(*transfer, std::make_exception_ptr(no_answer(transfer->request, "the client was closed")));
+  }
+
+  void wake() {
+    uint64_t one = 1;
+    [[maybe_unused]] ssize_t n = write(wake_.get(), &one, sizeof one);  // when it is full, it is awake
+  }
+
+  // Waits for something to do, and lets curl do it.
+  void act() {
+    using std::chrono::milliseconds;
+    milliseconds wait = kIdleWait;
+    if (timer_)
+      wait = std::clamp(std::chrono::ceil<milliseconds>(*timer_ - Clock::now()), milliseconds(0), kIdleWait);
+    std::array<epoll_event, 64> events;
+    int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                           static_cast<int>(wait.count()));
+    int running = 0;
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<size_t>(i)];
+      if (event.data.fd == wake_.get()) {
+        uint64_t times;
+        [[maybe_unused]] ssize_t n = read(wake_.get(), &times, sizeof times);
+        continue;
+      }
+      int what = (event.events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
+                 (event.events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                 (event.events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+      curl_multi_socket_action(multi_, event.data.fd, what, &running);
+    }
+    if (timer_ && *timer_ <= Clock::now()) {
+      timer_.reset();
+      curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
+  }
+
+  static int on_socket(CURL*, curl_socket_t socket, int what, void* user, void* known) {
+    auto& self = *static_cast<Impl*>(user);
+    if (what == CURL_POLL_REMOVE) {
+      epoll_ctl(self.epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);  // closed ones are out of it already
+      return 0;
+    }
+    epoll_event event{};
+    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    event.data.fd = socket;
+    // A number is given anew when a socket was closed: what curl knows of it may be wrong either way.
+    int first = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, second = known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (epoll_ctl(self.epoll_.get(), first, socket, &event) != 0 &&
+        epoll_ctl(self.epoll_.get(), second, socket, &event) != 0)
+      return -1;
+    if (!known) curl_multi_assign(self.multi_, socket, &self);
+    return 0;
+  }
+
+  static int on_timer(CURLM*, long timeout_ms, void* user) {
+    auto& self = *static_cast<Impl*>(user);
+    if (timeout_ms < 0)
+      self.timer_.reset();
+    else
+      self.timer_ = Clock::now() + std::chrono::milliseconds(timeout_ms);
+    return 0;
   }
 
   void start(std::unique_ptr<Transfer> transfer) {
@@ -311,13 +392,17 @@ class Client::Impl {
     }
   }
 
+  using Clock = std::chrono::steady_clock;
+
   CURLM* multi_ = nullptr;
+  base::UniqueFd epoll_, wake_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Transfer>> arriving_;
   bool stopping_ = false;
   // Of the thread alone.
   std::unordered_map<CURL*, std::unique_ptr<Transfer>> running_;
   std::vector<Easy> spare_;
+  std::optional<Clock::time_point> timer_;  // when curl wants to be called
   std::thread thread_;
 };
 

@@ -27,7 +27,7 @@ CopyJob::CopyJob(const JobOptions& options, const base::Clock& clock, JobResult&
       limiter_(std::make_shared<Limiter>(options.limits, &stopping_)),
       sites_(options.from, options.to,
              {traffic_, limiter_, options.limits.concurrency, options.multipart_threshold}),
-      pool_(std::max(2u, 2 * options.listings)) {
+      pool_(options.listings + 2) {
   limiter_->set_on_room([this] { begin_ready(); });
 }
 

@@ -56,7 +56,7 @@ struct JobOptions {
   ServiceOptions from, to;
   Limits limits;
   uint64_t multipart_threshold = 1ull << 30;
-  unsigned listings = 8;  // rows and ranges of keys that are compared at the same time
+  unsigned listings = 4;  // rows and ranges of keys that are compared at the same time
 
   bool dry_run = false;
   std::string plan;     // where a dry run writes its lines; "-": standard output
