@@ -23,8 +23,9 @@ std::optional<int64_t> Engine::ahead_of(const Job& job) const {
   if (!job.share) return std::nullopt;
   int64_t ahead = 0;
   for (const auto& [place, other] : job.share->waiting) {
-    if (other == &job || (other->array && job.parent == other->seq && job.seq >= place.seq))
-      return ahead + (other->array ? static_cast<int64_t>(job.seq - place.seq) : 0);
+    if (other == &job) return ahead;
+    if (other->array && job.parent == other->seq && job.seq >= place.seq)
+      return ahead + static_cast<int64_t>(job.seq - place.seq);
     ahead += other->array ? other->array->limit - other->array->next : 1;
   }
   return std::nullopt;

@@ -122,5 +122,16 @@ TEST_F(Explain, EveryChangeButTheSubmissionIsTold) {
                   ->starts_with("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - "));
 }
 
+TEST_F(Explain, AnArrayJobStandsWhereItsNextChildStands) {
+  // Breaks when the place of an array job is a negative number.
+  h.submit(sized(4));
+  std::string first = h.submit(), array = h.submit(R"(,"arrayProperties":{"size":5})");
+  EXPECT_EQ(why(array).at("ahead").as_int64(), 1);
+  auto child = h.engine.unmade_child(*h.engine.find_job(*h.engine.job_seq(array)), 3);
+  EXPECT_EQ(h.engine.explain(*child, h.now).at("ahead").as_int64(), 4);
+  h.ok(ApiOperation::kTerminateJob, R"({"jobId":")" + first + R"(","reason":"no"})");
+  EXPECT_EQ(why(array).at("ahead").as_int64(), 1) << "its first child has come forward";
+}
+
 }  // namespace
 }  // namespace millrace::engine
