@@ -12,6 +12,18 @@ namespace {
 constexpr TimeMs kStartAndStopMs = 60'000;  // beside an attempt's timeout: image, start, SIGTERM to SIGKILL
 constexpr int kLookedAt = 64;               // jobs behind the first one, in one pass
 
+// Whether `job` would leave `claimant` less of a consumable resource than that needs; with `for_ever`, also
+// when it has ended.
+bool takes_from(const Job& job, const Job& claimant, bool for_ever) {
+  if (!job.needs || job.holds || !claimant.needs || claimant.holds) return false;
+  for (const auto& [resource, quantity] : *job.needs)
+    for (const auto& [wanted, lacking] : *claimant.needs)
+      if (resource == wanted && (!for_ever || !resource->replenishable) &&
+          resource->available() - quantity < lacking)
+        return true;
+  return false;
+}
+
 }  // namespace
 
 // When the attempt of `job`, or the one it would have now, is over with certainty; 0: nobody knows. Those on
@@ -66,13 +78,13 @@ bool Engine::delays(Claim& claim, const Job& job, const ComputeEnvironment& envi
   if (same_environment)
     beside =
         beside && environment.used_milli + need.vcpus_milli + mine.vcpus_milli <= environment.max_milli();
-  bool same_needs = job.needs && claim.job->needs;
-  if (beside && !same_needs) return false;
+  bool takes = takes_from(job, *claim.job, false);
+  if (beside && !takes) return false;
   if (!claim.timed) time_claim(claim, now);
   if (claim.at == 0) return true;
   TimeMs end = latest_end(job, now);
-  if (end != 0 && end <= claim.at) return false;
-  if (same_needs || !claim.spare.holds(mine)) return true;
+  if (end != 0 && end <= claim.at) return takes && takes_from(job, *claim.job, true);
+  if (takes || !claim.spare.holds(mine)) return true;
   return same_environment && claim.spare_milli < mine.vcpus_milli;
 }
 

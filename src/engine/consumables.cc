@@ -68,6 +68,9 @@ std::shared_ptr<const ConsumableNeeds> Engine::needs_of(const json::object& prop
     const json::object& entry = value.as_object();
     ConsumableResource* resource = find_consumable(resource_name(named(entry), "consumable-resource"));
     if (!resource) throw Reject(fmt::format("ConsumableResource {} not found.", named(entry)));
+    // Once by name and once by ARN it would be counted as free for each of them.
+    if (std::any_of(needs->begin(), needs->end(), [&](const auto& need) { return need.first == resource; }))
+      throw Reject("Cannot have duplicate consumableResource in consumableResourceProperties");
     needs->emplace_back(resource, base::find_int(entry, "quantity").value_or(1));
   }
   return needs;

@@ -148,5 +148,40 @@ TEST_F(Consumables, SurviveARestart) {
   EXPECT_EQ(engine.find_job(*engine.job_seq(waits + ":0"))->status, JobStatus::kRunnable);
 }
 
+TEST_F(Consumables, WhoWaitsForOneIsNotInTheWayOfThoseWhoNeedAnother) {
+  // Breaks when all that needs anything waits for the first that does.
+  create("other", 2);
+  h.submit(needs("licence", 2));
+  std::string waits = h.submit(needs("licence", 1)), passes = h.submit(needs("other", 1));
+  EXPECT_EQ(h.status(waits), "RUNNABLE");
+  EXPECT_EQ(h.status(passes), "STARTING");
+}
+
+TEST_F(Consumables, NobodyUsesUpWhatOneThatWaitsForRoomNeeds) {
+  // Breaks when a job that ends in time passes, and takes for ever what the first one needs.
+  create("budget", 1, R"(,"resourceType":"NON_REPLENISHABLE")");
+  h.submit(R"(,"containerOverrides":{"resourceRequirements":[{"type":"VCPU","value":"3"}]})"
+           R"(,"timeout":{"attemptDurationSeconds":6000})");
+  h.run(h.started[0].job_id);
+  std::string large = h.submit(
+      needs("budget", 1) + R"(,"containerOverrides":{"resourceRequirements":[{"type":"VCPU","value":"4"}]})");
+  std::string small = h.submit(needs("budget", 1) + R"(,"timeout":{"attemptDurationSeconds":60})");
+  EXPECT_EQ(h.status(small), "RUNNABLE");
+  EXPECT_EQ(in_use("budget"), 0);
+  h.exit(h.started[0].job_id, 0);
+  EXPECT_EQ(h.status(large), "STARTING");
+}
+
+TEST_F(Consumables, OneIsNotNamedTwice) {
+  // Breaks when a job that names a licence by name and by ARN takes two where there is one.
+  std::string arn = "arn:aws:batch:us-east-1:123456789012:consumable-resource/licence";
+  EXPECT_EQ(h.refused(ApiOperation::kSubmitJob,
+                      R"({"jobName":"j","jobQueue":"q","jobDefinition":"d",
+      "consumableResourcePropertiesOverride":{"consumableResourceList":[
+        {"consumableResource":"licence","quantity":2},{"consumableResource":")" +
+                          arn + R"(","quantity":2}]}})"),
+            "Cannot have duplicate consumableResource in consumableResourceProperties");
+}
+
 }  // namespace
 }  // namespace millrace::engine
