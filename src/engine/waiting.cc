@@ -78,6 +78,7 @@ void Engine::note_blocked(JobQueue& queue, const Job* job, Block why, TimeMs now
         why == Block::kNoHost || why == Block::kMaxResource || why == Block::kInvalidEnvironments;
     if (by_mistake) tell_blocked(*job);
   }
+  queue.blocked.since = std::min(queue.blocked.since, now);  // the clock may have been set back
   if (std::optional<TimeMs> due = action_due(queue))
     blocked_until_ = blocked_until_ == 0 ? *due : std::min(blocked_until_, *due);
 }

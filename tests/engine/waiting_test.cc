@@ -105,5 +105,23 @@ TEST(Waiting, AFailureInLineReachesItsDependentsAtOnce) {
   EXPECT_EQ(h.reason(after), "Dependent Job failed");
 }
 
+TEST(Waiting, AClockThatIsSetBackPutsNoActionOff) {
+  // Breaks when a job that is stuck stays until the clock is where it was, and ten minutes more.
+  Harness h{1};
+  h.ok(ApiOperation::kCreateComputeEnvironment, Harness::environment("ce", 256));
+  std::string queue = Harness::queue("q", 1, "ce");
+  queue.pop_back();
+  h.ok(ApiOperation::kCreateJobQueue,
+       queue + R"(,"jobStateTimeLimitActions":[{"state":"RUNNABLE","action":"CANCEL","maxTimeSeconds":600,
+                  "reason":"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"}]})");
+  h.ok(ApiOperation::kRegisterJobDefinition, Harness::definition("d"));
+  std::string stuck = h.submit(vcpus(512));
+  h.now -= 86'400'000;
+  h.submit();
+  h.now += 600'000;
+  h.apply(Tick{});
+  EXPECT_EQ(h.status(stuck), "FAILED");
+}
+
 }  // namespace
 }  // namespace millrace::engine
