@@ -52,10 +52,15 @@ std::unique_ptr<Job> Engine::child_of(const Job& parent, int32_t index) const {
   return child;
 }
 
+JobStatus Engine::unmade_status(const Job& parent, int32_t index) {
+  if (is_finished(parent.status) || index >= parent.array->limit) return JobStatus::kFailed;
+  return parent.waits_for || parent.array->sequential ? JobStatus::kPending : JobStatus::kRunnable;
+}
+
 std::unique_ptr<Job> Engine::unmade_child(const Job& parent, int32_t index) const {
   auto child = child_of(parent, index);
-  if (is_finished(parent.status) || index >= parent.array->limit) {
-    child->status = JobStatus::kFailed;
+  child->status = unmade_status(parent, index);
+  if (is_finished(child->status)) {
     // Of a SEQUENTIAL array that nobody stopped: the child before it failed.
     bool behind = parent.status_reason.empty() || parent.status_reason == reasons::kChildFailed;
     child->status_reason = !parent.stop_reason.empty() ? parent.stop_reason
@@ -64,9 +69,6 @@ std::unique_ptr<Job> Engine::unmade_child(const Job& parent, int32_t index) cons
     child->stopped_at = parent.stopped_at;
     child->cancelled = parent.cancelled;
     child->terminated = parent.terminated;
-  } else {
-    bool waits = parent.waits_for || parent.array->sequential;
-    child->status = waits ? JobStatus::kPending : JobStatus::kRunnable;
   }
   return child;
 }

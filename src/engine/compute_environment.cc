@@ -38,7 +38,8 @@ constexpr std::array<const char*, 14> kNotOnFargate = {
 // The members of a Fargate environment that an update may give (User Guide, "Updating compute environments").
 constexpr std::array<std::string_view, 3> kFargateUpdates = {"maxvCpus", "subnets", "securityGroupIds"};
 
-constexpr int64_t kScaleDownDelayMin = 20, kScaleDownDelayMax = 10080;  // minutes
+constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max() / 4;  // thousandths of a vCPU
+constexpr int64_t kScaleDownDelayMin = 20, kScaleDownDelayMax = 10080;   // minutes
 
 void check_fargate_resources(const json::object& resources) {
   for (const char* member : kNotOnFargate)
@@ -229,8 +230,10 @@ int64_t ComputeEnvironment::max_milli() const {
     return base::find_int(*resources, "maxvCpus").value_or(0) * 1000;
   if (auto unmanaged = base::find_int(body, "unmanagedvCpus"); unmanaged && *unmanaged > 0)
     return *unmanaged * 1000;
-  return std::numeric_limits<int64_t>::max() / 4;  // UNMANAGED without a number: whatever the host has
+  return kUnlimited;
 }
+
+bool ComputeEnvironment::unlimited() const { return max_milli() == kUnlimited; }
 
 ComputeEnvironment make_compute_environment(const json::object& input, const Config& config,
                                             const std::string& uuid) {

@@ -26,6 +26,8 @@ struct ComputeEnvironment {
   std::optional<bool> arm() const;
   // The most that may be used at once, in thousandths of a vCPU.
   int64_t max_milli() const;
+  // UNMANAGED without unmanagedvCpus: whatever the host has.
+  bool unlimited() const;
   std::string arn(const Config& config) const { return config.arn("compute-environment/" + name); }
 };
 

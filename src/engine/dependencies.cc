@@ -107,7 +107,7 @@ void Engine::wait_for_open(Job& job, const std::vector<JobSeq>& open) {
   for (JobSeq seq : open) {
     if (std::find(job.waits_for->begin(), job.waits_for->end(), seq) != job.waits_for->end()) continue;
     job.waits_for->push_back(seq);
-    dependents_[seq].push_back(&job);
+    dependents_[seq].push_back(job.seq);
   }
 }
 
@@ -120,21 +120,14 @@ void Engine::wait_one_by_one(Job& parent, const Dependencies& dependencies, Time
     Dependencies own;
     own.open = dependencies.open;
     for (const Job* other : dependencies.one_by_one) add_child(*other, index, own);
+    if (parent.array->sequential && index > 0) add_child(parent, index - 1, own);
     wait_for(*jobs_.at(parent.child(index)), own, now);
   }
 }
 
-// Nobody tells `job` any more of what it waited for.
-void Engine::stop_waiting(Job& job) {
-  if (!job.waits_for) return;
-  for (JobSeq seq : *job.waits_for) {
-    auto waiting = dependents_.find(seq);
-    if (waiting == dependents_.end()) continue;
-    std::erase(waiting->second, &job);
-    if (waiting->second.empty()) dependents_.erase(waiting);
-  }
-  job.waits_for.reset();
-}
+// Nobody tells `job` any more of what it waited for. Its number stays where it is until that has ended: to
+// look for it among a million that wait for the same would take a million times that.
+void Engine::stop_waiting(Job& job) { job.waits_for.reset(); }
 
 // What the jobs that have ended mean for those that waited for them. A chain may be long, so it is followed
 // step by step.
@@ -143,8 +136,10 @@ void Engine::tell_dependents(TimeMs now) {
     auto [seq, succeeded] = ended_[i];
     auto waiting = dependents_.extract(seq);
     if (waiting.empty()) continue;
-    for (Job* job : waiting.mapped()) {
-      std::erase(*job->waits_for, seq);
+    for (JobSeq dependent : waiting.mapped()) {
+      auto it = jobs_.find(dependent);
+      Job* job = it == jobs_.end() ? nullptr : it->second.get();
+      if (!job || !job->waits_for || std::erase(*job->waits_for, seq) == 0) continue;  // not any more
       if (!succeeded) {
         stop_waiting(*job);
         finish(*job, JobStatus::kFailed, job->cancelled ? job->stop_reason : reasons::kDependencyFailed, now);
@@ -173,6 +168,10 @@ void Engine::restore_dependencies(Job& job) {
   for (const json::value& value : *list) {
     const json::object& dependency = value.as_object();
     auto id = base::find_string(dependency, "jobId").value_or("");
+    if (id.empty()) {  // SEQUENTIAL
+      if (job.parent != 0 && job.index() > 0) add_child(*jobs_.at(job.parent), job.index() - 1, found);
+      continue;
+    }
     auto [parent, index] = live_child(id);
     auto seq = job_seq(id);
     const Job* other = seq ? find_job(*seq) : nullptr;

@@ -103,6 +103,8 @@ class Engine {
   std::string job_id(const Job& job) const;
   // The number that `id` stands for; that such a job is there is not known yet.
   std::optional<JobSeq> job_seq(std::string_view id) const;
+  // The state of a child that is no job of its own.
+  static JobStatus unmade_status(const Job& parent, int32_t index);
   // A child that is no job of its own, as it would look if it were one.
   std::unique_ptr<Job> unmade_child(const Job& parent, int32_t index) const;
   // By name or ARN; null when there is none (deleted queues are not found).
@@ -186,6 +188,7 @@ class Engine {
   json::object delete_scheduling_policy(const json::object& input);
   SchedulingPolicy* policy_of_request(const json::object& input) const;
   void join_share(Job& job, const json::object& submission, int64_t priority, TimeMs now);
+  void follow(JobQueue& queue, const SchedulingPolicy* policy);
   void count_attempt(Job& job, TimeMs from);
   void uncount_attempt(Job& job, TimeMs now);
 
@@ -310,8 +313,9 @@ class Engine {
   std::unordered_map<uint64_t, Job*> followers_;           // on deck, by the token of the one in front
   uint64_t lengths_known_ = 0;                             // attempts that mean_length_ms_ comes from
   double mean_length_ms_ = 1000;                           // of the latest attempts
-  std::unordered_map<JobSeq, std::vector<Job*>> dependents_;  // PENDING jobs by what they wait for
-  std::vector<std::pair<JobSeq, bool>> ended_;                // in this command; true: succeeded
+  // PENDING jobs by what they wait for, and some that do not wait any more.
+  std::unordered_map<JobSeq, std::vector<JobSeq>> dependents_;
+  std::vector<std::pair<JobSeq, bool>> ended_;  // in this command; true: succeeded
   Host host_;
   std::vector<Claim> claims_;  // of the latest pass, by standing
   TimeMs blocked_until_ = 0;   // a queue acts on its first job then, if that still waits; 0: none

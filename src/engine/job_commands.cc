@@ -291,7 +291,9 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   attempt.exit_code = report.exit_code;
   attempt.cpu_ms = report.cpu_ms;
   attempt.memory_peak_bytes = report.memory_peak_bytes;
-  if (report.exit_code) learn_length(attempt.stopped_at - attempt.started_at);
+  // Negative when the clock was set back meanwhile.
+  if (report.exit_code && attempt.started_at > 0)
+    learn_length(std::max<TimeMs>(0, attempt.stopped_at - attempt.started_at));
   attempt.reason = report.reason;
   // Its end was under way to us when its time ran out.
   if (attempt.stopped_at < attempt.started_at + attempt.timeout_ms) job.timed_out = false;

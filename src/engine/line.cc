@@ -16,6 +16,15 @@ constexpr double kLn2 = 0.693147180559945309;
 }  // namespace
 
 void Line::follow(const SchedulingPolicy* policy) {
+  // What scale() says of a time depends on the window, so usage is brought to where it is 1 whatever the
+  // window.
+  const TimeMs now = own_time(latest_);
+  const double at = policy_ ? scale(now) : 1;
+  for (auto& share : shares_) {
+    share->spent /= at;
+    share->begun = 0;
+  }
+  base_ = now;
   policy_ = policy;
   window_ms_ = policy ? policy->window_ms() : 0;
   weights_ = policy ? policy->weights() : std::vector<ShareWeight>();
@@ -139,6 +148,10 @@ TimeMs Line::attempt_began(Share& share, int64_t vcpus_milli, TimeMs at) {
   rebase(at);
   share.begun += static_cast<double>(vcpus_milli) / 1000 * seconds(at);
   return at;
+}
+
+void Line::began_before(Share& share, int64_t vcpus_milli, TimeMs began) {
+  if (policy_) share.begun += static_cast<double>(vcpus_milli) / 1000 * seconds(began);
 }
 
 void Line::attempt_ended(Share& share, int64_t vcpus_milli, TimeMs began, TimeMs now) {

@@ -50,7 +50,8 @@ class Line {
  public:
   static constexpr size_t kActiveSharesMax = 500;
 
-  // Null: no policy.
+  // Null: no policy. Usage stays what it is now. Attempts under way have to be told again (began_before()): a
+  // window of another length counts differently what they have used.
   void follow(const SchedulingPolicy* policy);
   const SchedulingPolicy* policy() const { return policy_; }
 
@@ -65,6 +66,8 @@ class Line {
   // It began now, or, when a restarted engine hears of it, some time ago. Returns when, in this line's own
   // time.
   TimeMs attempt_began(Share& share, int64_t vcpus_milli, TimeMs at);
+  // After follow(). `began`: what attempt_began() returned.
+  void began_before(Share& share, int64_t vcpus_milli, TimeMs began);
   // `began`: what attempt_began() returned.
   void attempt_ended(Share& share, int64_t vcpus_milli, TimeMs began, TimeMs now);
   // vCPU-seconds that `share` has used, as they count now.

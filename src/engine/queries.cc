@@ -61,17 +61,11 @@ struct Filter {
           (matches(value, job.definition->name) || value == job.definition->arn(config) ||
            value == job.definition->name + ":" + std::to_string(job.definition->revision)))
         return true;
-      if (name == "SHARE_IDENTIFIER" && matches(value, share_of(job))) return true;
+      if (name == "SHARE_IDENTIFIER" && matches(value, share_identifier(job))) return true;
       if (name == "BEFORE_CREATED_AT" && job.created_at < number(value)) return true;
       if (name == "AFTER_CREATED_AT" && job.created_at > number(value)) return true;
     }
     return false;
-  }
-
-  static std::string share_of(const Job& job) {
-    if (!is_finished(job.status)) return job.share ? job.share->identifier : "";
-    json::value submission = base::parse_json(job.submission);
-    return std::string(base::find_string(submission.as_object(), "shareIdentifier").value_or(""));
   }
 
   static int64_t number(const std::string& value) {
@@ -133,20 +127,27 @@ class Page {
 
 // Walks the live jobs of `statuses` below `below`, newest first.
 void walk_live(const JobQueue& queue, const std::vector<JobStatus>& statuses, JobSeq below, Page& page) {
-  using Iterator = std::map<JobSeq, Job*>::const_reverse_iterator;
-  using Range = std::pair<Iterator, Iterator>;
+  using Jobs = std::map<JobSeq, Job*>;
+  using Range = std::pair<Jobs::const_reverse_iterator, const Jobs*>;
   auto older = [](const Range& a, const Range& b) { return a.first->first < b.first->first; };
   std::priority_queue<Range, std::vector<Range>, decltype(older)> heap(older);
   for (JobStatus status : statuses) {
     const auto& jobs = queue.jobs[static_cast<size_t>(status)];
     auto begin = below == 0 ? jobs.rbegin() : std::make_reverse_iterator(jobs.lower_bound(below));
-    if (begin != jobs.rend()) heap.push({begin, jobs.rend()});
+    if (begin != jobs.rend()) heap.push({begin, &jobs});
   }
   while (!heap.empty()) {
     Range next = heap.top();
     heap.pop();
-    if (next.first->second->parent == 0 && !page.visit(*next.first->second)) return;
-    if (++next.first != next.second) heap.push(next);
+    const Job& job = *next.first->second;
+    if (job.parent == 0) {
+      if (!page.visit(job)) return;
+      ++next.first;
+    } else {  // past its siblings too, of which there may be millions: between it and the parent is nobody
+              // else
+      next.first = std::make_reverse_iterator(next.second->lower_bound(job.parent + 1));
+    }
+    if (next.first != next.second->rend()) heap.push(next);
   }
 }
 
@@ -194,13 +195,19 @@ json::object list_children(const json::object& input, const Engine& engine, Stor
     if (!index || *index < 0) throw Reject("The specified nextToken is not valid.");
     from = *index;
   }
-  if (parent && parent->array && from < parent->array->size) {
+  // Of a parent that has ended so have all children.
+  bool may_be = parent && parent->array && (!is_finished(parent->status) || is_finished(*status));
+  if (may_be && from < parent->array->size) {
     // Of every finished child that has a row: its summary when it is wanted.
     std::map<int32_t, std::optional<json::object>> finished;
     int32_t end = parent->array->size;
     if (is_finished(*status)) {
-      size_t wanted_ones = 0;
+      size_t wanted_ones = 0, looked = 0;
       store.children(*parent, from, engine, [&](const Job& child) {
+        if (++looked > kScanMax) {  // enough for one answer
+          end = child.index();
+          return false;
+        }
         std::optional<json::object>& summary = finished[child.index()];
         if (child.status != *status) return true;
         summary = summarize(child, engine);
@@ -213,12 +220,11 @@ json::object list_children(const json::object& input, const Engine& engine, Stor
       std::optional<json::object> summary;
       if (auto done = finished.find(index); done != finished.end()) {
         summary = std::move(done->second);
-      } else if (const Job* child = engine.find_job(parent->child(index))) {
-        if (child->status == *status) summary = summarize(*child, engine);
-      } else if (is_finished(parent->status) ? *status == JobStatus::kFailed
-                                             : parent->array->at(index) == ArrayState::kUnmade) {
-        std::unique_ptr<Job> unmade = engine.unmade_child(*parent, index);
-        if (unmade->status == *status) summary = summarize(*unmade, engine);
+      } else if (!is_finished(parent->status) && parent->array->at(index) != ArrayState::kUnmade) {
+        const Job* child = engine.find_job(parent->child(index));
+        if (child && child->status == *status) summary = summarize(*child, engine);
+      } else if (Engine::unmade_status(*parent, index) == *status) {
+        summary = summarize(*engine.unmade_child(*parent, index), engine);
       }
       if (!summary) continue;
       if (summaries.size() == size) {
@@ -498,10 +504,12 @@ json::object list_jobs_by_consumable_resource(const json::object& input, const E
   json::object out;
   json::array shown;
   auto size = static_cast<size_t>(page_size(input, kPageMax));
+  size_t looked = 0;
   for (auto it = resource->jobs.upper_bound(after); it != resource->jobs.end(); ++it) {
     const Job& job = *engine.find_job(*it);
-    if (!accepts(job)) continue;
-    if (shown.size() == size) {
+    bool enough = ++looked > kScanMax;
+    if (!enough && !accepts(job)) continue;
+    if (enough || shown.size() == size) {
       out["nextToken"] = make_token(std::to_string(*it - 1));
       break;
     }

@@ -243,7 +243,7 @@ json::object Engine::update_job_queue(const json::object& input) {
   if (const json::array* order = base::find_array(input, "computeEnvironmentOrder"))
     set_environment_order(*queue, *order);
   if (actions) queue->time_limit_actions = *actions;
-  if (policy) queue->line.follow(policy);
+  if (policy) follow(*queue, policy);
   queue->priority = priority;
   if (auto state = base::find_string(input, "state")) queue->enabled = *state == "ENABLED";
   sort_queues();

@@ -120,8 +120,11 @@ bool Engine::is_reserved(const Job& job, TimeMs now) const {
   if (part == 0) return false;
   int64_t running = 0, most = 0;
   for (const auto& share : queue.line.shares()) running += share->running_milli;
-  for (const ComputeEnvironment* environment : queue.environments)
-    if (environment->enabled()) most += environment->max_milli();
+  for (const ComputeEnvironment* environment : queue.environments) {
+    if (!environment->enabled()) continue;
+    if (environment->unlimited()) return false;  // a part of what nobody knows: AWS reserves nothing then
+    most += environment->max_milli();
+  }
   most = std::min(most, host_.total.vcpus_milli);
   return running > 0 &&
          static_cast<double>(running + job.vcpus_milli) > static_cast<double>(most) * (1 - part);

@@ -41,7 +41,7 @@ json::object Engine::update_scheduling_policy(const json::object& input) {
   engine::update_scheduling_policy(*policy, input);
   name_once(changes_.policies, *policy);
   for (JobQueue* queue : queues_by_priority_)
-    if (queue->line.policy() == policy) queue->line.follow(policy);
+    if (queue->line.policy() == policy) follow(*queue, policy);
   schedule_needed_ = true;
   return {};
 }
@@ -89,6 +89,14 @@ void Engine::join_share(Job& job, const json::object& submission, int64_t priori
                              job.queue->name, Line::kActiveSharesMax));
   job.share = &line.share(*identifier);
   job.priority = static_cast<int32_t>(priority);
+}
+
+// From now on, also when `policy` is the one that it follows already and has changed.
+void Engine::follow(JobQueue& queue, const SchedulingPolicy* policy) {
+  queue.line.follow(policy);
+  for (const auto& [token, job] : attempts_)
+    if (job->queue == &queue && job->current->counted_from != 0)
+      queue.line.began_before(*job->share, job->vcpus_milli, job->current->counted_from);
 }
 
 // The attempt under way is usage of the job's share from `from` on.

@@ -63,6 +63,14 @@ const Attempt* latest(const Job& job) {
 
 }  // namespace
 
+std::string share_identifier(const Job& job) {
+  if (job.share) return job.share->identifier;
+  // It has ended; what it said is most often that it has none.
+  if (job.submission.find("\"shareIdentifier\"") == std::string::npos) return "";
+  json::value submission = base::parse_json(job.submission);
+  return std::string(base::find_string(submission.as_object(), "shareIdentifier").value_or(""));
+}
+
 json::object describe(const Job& job, const Engine& engine) {
   const Config& config = engine.config();
   EffectiveJob effective = effective_job(job);
@@ -141,7 +149,7 @@ json::object summarize(const Job& job, const Engine& engine) {
   if (job.array) out["arrayProperties"] = {{"size", job.array->size}};
   if (job.parent != 0) out["arrayProperties"] = {{"index", job.index()}};
   out["jobDefinition"] = job.definition->arn(config);
-  if (job.share && !job.share->identifier.empty()) out["shareIdentifier"] = job.share->identifier;
+  if (std::string share = share_identifier(job); !share.empty()) out["shareIdentifier"] = share;
   if (job.cancelled) out["isCancelled"] = true;
   if (job.terminated) out["isTerminated"] = true;
   return out;

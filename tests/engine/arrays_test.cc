@@ -1,8 +1,13 @@
 // Array jobs and their children.
 #include <gtest/gtest.h>
 
+#include <chrono>
+
+#include "engine/queries.h"
 #include "engine/reasons.h"
+#include "engine/store.h"
 #include "tests/engine/harness.h"
+#include "tests/support/temporary_folder.h"
 
 namespace millrace::engine {
 namespace {
@@ -149,6 +154,33 @@ TEST_F(Arrays, SizesOutsideTheLimitsAreRefused) {
   for (const char* size : {"1", "0", "-3", "10001"})
     h.refused(ApiOperation::kSubmitJob, std::string(R"({"jobName":"j","jobQueue":"q","jobDefinition":"d",)") +
                                             R"("arrayProperties":{"size":)" + size + "}}");
+}
+
+TEST_F(Arrays, ChildrenAreListedWithoutMakingThem) {
+  // Breaks when a list of the running children of a large array takes the engine minutes: a copy of the
+  // submission for each child that is not made.
+  millrace::testing::TemporaryFolder folder;
+  Store store(folder / "state.db");
+  Config config = Harness::config();
+  config.array_size_max = 1'000'000;
+  Harness large(2, 8192, config);
+  large.basics();
+  std::string id = large.submit(R"(,"arrayProperties":{"size":1000000},"parameters":{"p":")" +
+                                std::string(25'000, 'x') + "\"}");
+  large.apply(AttemptStarted{large.started.at(1).token, large.now});
+  auto list = [&](const std::string& status) {
+    return list_jobs(object(R"({"arrayJobId":")" + id + R"(","jobStatus":")" + status + "\"}"), large.engine,
+                     store)
+        .at("jobSummaryList")
+        .as_array();
+  };
+  auto begun = std::chrono::steady_clock::now();
+  json::array running = list("RUNNING");
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count(), 3);
+  ASSERT_EQ(running.size(), 1u);
+  EXPECT_EQ(running[0].at("jobId").as_string(), id + ":1");
+  EXPECT_EQ(list("RUNNABLE").size(), 1000u);
+  EXPECT_EQ(list("FAILED").size(), 0u);
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Jobs that wait for others.
 #include <gtest/gtest.h>
 
+#include <chrono>
+
+#include "engine/queries.h"
 #include "engine/store.h"
 #include "tests/engine/harness.h"
 #include "tests/support/temporary_folder.h"
@@ -129,6 +132,78 @@ TEST_F(Dependencies, ChildForChildAlsoOfAnArrayThatHasEnded) {
   EXPECT_EQ(h.status(second + ":0"), "STARTING");
   EXPECT_EQ(h.status(second + ":1"), "FAILED");
   EXPECT_EQ(h.reason(second + ":1"), "Dependent Job failed");
+}
+
+TEST_F(Dependencies, ManyThatWaitForTheSameAreToldInOneGo) {
+  // Breaks when each of those that fail is looked for among all the others: minutes in which nothing else
+  // happens.
+  constexpr int kMany = 60'000;
+  std::string first = h.submit(), second = h.submit();
+  h.run(first);
+  std::string waiting = R"(,"dependsOn":[{"jobId":")" + first + R"("},{"jobId":")" + second + R"("}])";
+  std::string last = h.submit(waiting + R"(,"arrayProperties":{"size":2})"), stopped = h.submit(waiting);
+  json::object submission = object(R"({"jobName":"j","jobQueue":"q","jobDefinition":"d")" + waiting + "}");
+  for (int i = 0; i < kMany; ++i) h.engine.apply(ApiCommand{ApiOperation::kSubmitJob, submission, ""}, h.now);
+  h.ok(ApiOperation::kTerminateJob, R"({"jobId":")" + stopped + R"(","reason":"no"})");
+  auto begun = std::chrono::steady_clock::now();
+  h.exit(first, 1);
+  std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  EXPECT_LT(took.count(), 5);
+  EXPECT_EQ(h.reason(last), "Dependent Job failed");
+  EXPECT_EQ(h.reason(stopped), "no");
+  h.exit(second, 0);
+  EXPECT_EQ(h.status(last), "FAILED");
+}
+
+TEST_F(Dependencies, ChildForChildAndOneByOne) {
+  // Breaks when an array that names both runs its children side by side, at once or after a restart.
+  millrace::testing::TemporaryFolder folder;
+  std::string first = h.submit(R"(,"arrayProperties":{"size":3})");
+  std::string second = h.submit(R"(,"arrayProperties":{"size":3},"dependsOn":[{"type":"SEQUENTIAL"},
+      {"jobId":")" + first + R"(","type":"N_TO_N"}])");
+  auto report = [this](const std::string& id, int code) {
+    AttemptFinished finished;
+    finished.token = h.engine.find_job(*h.engine.job_seq(id))->current->token;
+    finished.started = true;
+    finished.exit_code = code;
+    finished.started_at = finished.stopped_at = h.now;
+    return finished;
+  };
+  for (int i = 0; i < 3; ++i) h.apply(report(first + ":" + std::to_string(i), 0));
+  EXPECT_EQ(h.status(second + ":0"), "STARTING");
+  EXPECT_EQ(h.status(second + ":1"), "PENDING");
+  Store store(folder / "state.db");
+  store.commit(h.engine.take_changes(), h.engine);
+  Engine engine(Harness::config());
+  store.load(engine);
+  engine.apply(HostUp{"i-0123456789abcdef0", 4000, 8192, 0}, h.now);
+  EXPECT_EQ(engine.find_job(*engine.job_seq(second + ":1"))->status, JobStatus::kPending);
+  h.apply(report(second + ":0", 0));
+  EXPECT_EQ(h.status(second + ":1"), "STARTING");
+  h.apply(report(second + ":1", 1));
+  EXPECT_EQ(h.reason(second + ":2"), "Dependent Job failed");
+  EXPECT_EQ(h.status(second), "FAILED");
+}
+
+TEST_F(Dependencies, ChildrenAreNotListedWithTheirQueue) {
+  // Breaks when what stands beside the children of an array is missing from a list, or they are in it.
+  millrace::testing::TemporaryFolder folder;
+  Store store(folder / "state.db");
+  std::string holds = h.submit(), before = h.submit(after({holds}));
+  std::string one = h.submit(after({holds}, R"(,"arrayProperties":{"size":3})"));
+  std::string two =
+      h.submit(R"(,"arrayProperties":{"size":3},"dependsOn":[{"jobId":")" + one + R"(","type":"N_TO_N"}])");
+  std::string behind = h.submit(after({holds}));
+  std::string listed, token;
+  do {
+    json::object input = object(R"({"jobQueue":"q","jobStatus":"PENDING","maxResults":1})");
+    if (!token.empty()) input["nextToken"] = token;
+    json::object page = list_jobs(input, h.engine, store);
+    for (const json::value& job : page.at("jobSummaryList").as_array())
+      listed += std::string(base::view(job.at("jobId").as_string())) + " ";
+    token = base::find_string(page, "nextToken").value_or("");
+  } while (!token.empty());
+  EXPECT_EQ(listed, behind + " " + two + " " + one + " " + before + " ");
 }
 
 }  // namespace

@@ -272,5 +272,64 @@ TEST_F(FairShare, AClockThatIsSetBackChangesNoUsage) {
   EXPECT_LT(usage(), before + 4 * 160);
 }
 
+TEST_F(FairShare, AnotherWindowChangesNoUsage) {
+  // Breaks when usage is taken for millions of times what it was after the decay of a policy has been
+  // changed: who had used anything never got a turn again.
+  with_policy(R"({"shareDecaySeconds":600})");
+  for (int i = 0; i < 40; ++i) submit("a");
+  run(10, 40'000);
+  h.now += 3'600'000;
+  for (size_t i = 10; i < 14; ++i) h.exit(h.started[i].job_id, 0);
+  Line& line = h.engine.find_queue("q")->line;
+  auto past = [&] { return line.past_usage(line.share("a"), h.now); };
+  double before = past();
+  EXPECT_GT(before, 100);
+  for (int seconds : {604'800, 600, 3600}) {
+    h.ok(ApiOperation::kUpdateSchedulingPolicy,
+         R"({"arn":"arn:aws:batch:us-east-1:123456789012:scheduling-policy/p",
+             "fairsharePolicy":{"shareDecaySeconds":)" +
+             std::to_string(seconds) + "}}");
+    EXPECT_NEAR(past(), before, before * 0.001) << seconds;
+    EXPECT_NEAR(line.usage(line.share("a"), h.now), before, before * 0.001) << seconds;
+  }
+  h.now += 1'000;  // four attempts are under way
+  EXPECT_NEAR(line.usage(line.share("a"), h.now), before + 4, 5);
+  for (size_t i = 14; i < 18; ++i) h.exit(h.started[i].job_id, 0);
+  EXPECT_NEAR(past(), before + 4, 5);
+}
+
+TEST_F(FairShare, AClockThatIsSetBackMakesNoAttemptShorterThanNothing) {
+  // Breaks when the share with the most attempts under way seems to use least, because they seem to take less
+  // than no time.
+  with_policy("{}");
+  std::string job = submit("a");
+  h.run(job);
+  h.now -= 7'200'000;
+  h.exit(job, 0);
+  EXPECT_GE(h.engine.mean_length_s(), 0);
+}
+
+TEST_F(FairShare, NothingIsReservedOfAnEnvironmentWithoutNumber) {
+  // Breaks when a part is kept of an UNMANAGED environment of which nobody said how large it is.
+  h.ok(
+      ApiOperation::kCreateComputeEnvironment,
+      R"({"computeEnvironmentName":"un","type":"UNMANAGED","serviceRole":"arn:aws:iam::123456789012:role/r"})");
+  with_policy(R"({"computeReservation":50})");
+  h.ok(ApiOperation::kUpdateJobQueue,
+       R"({"jobQueue":"q","computeEnvironmentOrder":[{"order":1,"computeEnvironment":"un"}]})");
+  for (int i = 0; i < 4; ++i) submit("a");
+  EXPECT_EQ(h.started.size(), 4u);
+}
+
+TEST_F(FairShare, ListsNameTheShareOfWhatHasEndedToo) {
+  // Breaks when a list of ended jobs that was asked for by share does not say whose they are.
+  with_policy("{}");
+  std::string job = submit("a");
+  h.run(job);
+  h.exit(job, 0);
+  EXPECT_EQ(summarize(*h.engine.find_job(*h.engine.job_seq(job)), h.engine).at("shareIdentifier").as_string(),
+            "a");
+}
+
 }  // namespace
 }  // namespace millrace::engine
