@@ -113,7 +113,7 @@ json::object http_call(const Registry& registry, const json::object& request) {
   call["url"] = url;
   call["method"] = text(destination->second, "HttpMethod");
   call["headers"] = std::move(headers);
-  call["body"] = std::move(body);
+  call["body"] = body;
   return call;
 }
 

@@ -9,8 +9,6 @@ namespace {
 
 constexpr auto kCutPause = std::chrono::milliseconds(500);
 constexpr auto kRaisePause = std::chrono::seconds(1);
-constexpr auto kPatience = std::chrono::milliseconds(2);
-constexpr unsigned kBatch = 32;                          // requests that are begun together
 constexpr auto kBurst = std::chrono::milliseconds(200);  // of requests and bytes that may come at once
 
 }  // namespace
