@@ -1,6 +1,7 @@
 // Measures the S3 endpoint and its client on this machine; driven by bench/objects/compare, which sets other
 // programs beside it.
-//   objects_bench serve DIR [KEYS [twin]] the endpoint on a free port, KEYS empty objects in the bucket "many"
+//   objects_bench serve DIR [KEYS [twin]] the endpoint on a free port, KEYS empty objects in the bucket
+//   "many"
 //                                         (and in "twin"); ends with its stdin
 //   objects_bench put URL SECONDS         4 KiB objects, 32 connections
 //   objects_bench copy URL COUNT          server-side copies of a 4 KiB object, 32 connections

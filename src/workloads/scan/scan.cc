@@ -288,7 +288,8 @@ class Scan {
     Group group;
     size_t files = 0;
     auto due = Steady::now() + kTransactionTime;
-    // What was taken and is not committed counts: the queue may be closed right after its last batch was taken.
+    // What was taken and is not committed counts: the queue may be closed right after its last batch was
+    // taken.
     while (!group.empty() || !batches_.finished()) {
       auto batch = batches_.pop_until(std::min(due, progress_due_));
       if (batch) {
