@@ -49,6 +49,7 @@ std::unique_ptr<Job> Engine::child_of(const Job& parent, int32_t index) const {
   child->priority = parent.priority;
   child->timeout_s = parent.timeout_s;
   child->needs = parent.needs;
+  child->too_long = parent.too_long;
   return child;
 }
 

@@ -193,6 +193,9 @@ void Engine::restore(std::unique_ptr<Job> restored) {
     array.made[static_cast<size_t>(job.index())] = ArrayState::kLive;
     ++array.counts[static_cast<size_t>(job.status)];
     job.needs = jobs_.at(job.parent)->needs;
+    job.too_long = jobs_.at(job.parent)->too_long;
+  } else {
+    job.too_long = too_long_for_ecs(*job.definition, job.submission);
   }
   enqueue(job);
   if (job.current) {

@@ -58,6 +58,7 @@ struct Job {
   bool terminated = false;  // TerminateJob was accepted
   bool timed_out = false;
   bool holds = false;     // has what `needs` says, until it ends
+  bool too_long = false;  // for ECS, so that it fails at its turn; follows from the submission, not stored
   int32_t priority = 0;   // in its share
   int32_t timeout_s = 0;  // of an attempt; 0: without limit
   JobQueue* queue = nullptr;

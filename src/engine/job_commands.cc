@@ -100,6 +100,7 @@ json::object Engine::submit_job(const json::object& input, TimeMs now) {
   job->needs = std::move(needs);
   join_share(*job, kept, effective.priority, now);
   job->submission = json::serialize(kept);
+  job->too_long = too_long_for_ecs(*definition, job->submission);
   if (const json::object* tags = base::find_object(input, "tags"); tags && !tags->empty()) {
     job->tags = std::make_unique<json::object>();
     merge_tags(*job->tags, *tags);

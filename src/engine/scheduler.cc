@@ -10,20 +10,6 @@
 #include "engine/submission.h"
 
 namespace millrace::engine {
-namespace {
-
-// Of the container overrides as JSON text (ECS RunTask). AWS finds out when it starts the job.
-constexpr size_t kOverridesMax = 8192;
-
-bool too_long_for_ecs(const Job& job) {
-  if (job.submission.size() <= kOverridesMax) return false;
-  json::value submission = base::parse_json(job.submission);
-  const json::object* overrides = overrides_of(*job.definition, submission.as_object());
-  return overrides && json::serialize(*overrides).size() > kOverridesMax;
-}
-
-}  // namespace
-
 void Engine::host_up(const HostUp& host, TimeMs now) {
   host_.instance = host.instance;
   host_.total = {host.vcpus_milli, host.memory_mib, host.gpus};
@@ -96,7 +82,7 @@ bool Engine::advance(Turn& turn, TimeMs now) {
 
 // Why waiting is of no use.
 std::optional<std::string> Engine::never_starts(const Job& job) const {
-  if (too_long_for_ecs(job)) return reasons::kOverridesTooLong;
+  if (job.too_long) return reasons::kOverridesTooLong;
   if (host_.instance.empty()) return std::nullopt;
   Room need = room_of(job);
   bool too_large = config_.strict_capacity ? !host_.total.holds(need) : need.gpus > host_.total.gpus;

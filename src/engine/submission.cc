@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kRef = "Ref::";
 constexpr int64_t kTimeoutMinSeconds = 60;
+constexpr size_t kOverridesMax = 8192;  // as JSON text (ECS RunTask)
 
 bool is_parameter_char(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
@@ -172,6 +173,13 @@ void check_submission(const JobDefinition& definition, const json::object& submi
 
 EffectiveJob effective_job(const Job& job) {
   return merge(*job.definition, base::parse_json(job.submission).as_object());
+}
+
+bool too_long_for_ecs(const JobDefinition& definition, std::string_view submission) {
+  if (submission.size() <= kOverridesMax) return false;
+  json::value value = base::parse_json(submission);
+  const json::object* overrides = overrides_of(definition, value.as_object());
+  return overrides && json::serialize(*overrides).size() > kOverridesMax;
 }
 
 }  // namespace millrace::engine

@@ -45,6 +45,9 @@ void check_submission(const JobDefinition& definition, const json::object& submi
 // The same as merge() of a job that was accepted, which never throws.
 EffectiveJob effective_job(const Job& job);
 
+// Whether the container overrides are longer than ECS takes. AWS finds out when it starts the job.
+bool too_long_for_ecs(const JobDefinition& definition, std::string_view submission);
+
 // Replaces every Ref::name of `argument`. Throws Reject for a name that `parameters` does not have.
 std::string substitute(std::string_view argument, const json::object& parameters);
 

@@ -109,8 +109,9 @@ std::string Engine::why_blocked(const Job& job, Block why) const {
     case Block::kMaxResource: {
       std::string most;
       for (const ComputeEnvironment* environment : queue.environments)
-        most += fmt::format("{}{} may have {:g}", most.empty() ? "" : ", ", environment->name,
-                            vcpus(environment->max_milli()));
+        if (environment->enabled())
+          most += fmt::format("{}{} may have {:g}", most.empty() ? "" : ", ", environment->name,
+                              vcpus(environment->max_milli()));
       return fmt::format("{} It asks for {:g} vCPUs; {}.", reasons::kMaxResource, vcpus(job.vcpus_milli),
                          most);
     }
@@ -130,8 +131,8 @@ std::string Engine::why_blocked(const Job& job, Block why) const {
           queue.line.policy()->reservation(), queue.line.policy()->name);
     case Block::kClaimed:
       return fmt::format(
-          "Needs {:g} vCPUs and {} MiB, which are free, but a job that stands before it is waiting for them; "
-          "with a shorter timeout it could run meanwhile.",
+          "Needs {:g} vCPUs and {} MiB, which are free, but a job that stands before it is waiting; it could "
+          "run meanwhile only if its timeout ended it before that one can start.",
           vcpus(job.vcpus_milli), job.memory_mib);
     case Block::kNoRoom:
       break;

@@ -162,10 +162,10 @@ TEST_F(Arrays, ChildrenAreListedWithoutMakingThem) {
   millrace::testing::TemporaryFolder folder;
   Store store(folder / "state.db");
   Config config = Harness::config();
-  config.array_size_max = 1'000'000;
+  config.array_size_max = 5'000'000;
   Harness large(2, 8192, config);
   large.basics();
-  std::string id = large.submit(R"(,"arrayProperties":{"size":1000000},"parameters":{"p":")" +
+  std::string id = large.submit(R"(,"arrayProperties":{"size":5000000},"parameters":{"p":")" +
                                 std::string(25'000, 'x') + "\"}");
   large.apply(AttemptStarted{large.started.at(1).token, large.now});
   auto list = [&](const std::string& status) {

@@ -1,7 +1,11 @@
 // What a waiting job says, wherever it stands, and what a queue does with one that waits too long.
 #include <gtest/gtest.h>
 
+#include <chrono>
+
+#include "engine/store.h"
 #include "tests/engine/harness.h"
+#include "tests/support/temporary_folder.h"
 
 namespace millrace::engine {
 namespace {
@@ -103,6 +107,42 @@ TEST(Waiting, AFailureInLineReachesItsDependentsAtOnce) {
   EXPECT_EQ(h.status(large), "FAILED");
   EXPECT_EQ(h.status(after), "FAILED");
   EXPECT_EQ(h.reason(after), "Dependent Job failed");
+}
+
+TEST(Waiting, OnlyEnvironmentsThatAreEnabledAreTooSmall) {
+  // Breaks when a job is said to be too large for an environment that is large enough, and only DISABLED.
+  Harness h{1};
+  h.basics();
+  h.ok(ApiOperation::kCreateComputeEnvironment, Harness::environment("large", 1000));
+  h.ok(ApiOperation::kUpdateJobQueue, R"({"jobQueue":"q","computeEnvironmentOrder":[
+      {"order":1,"computeEnvironment":"ce"},{"order":2,"computeEnvironment":"large"}]})");
+  h.ok(ApiOperation::kUpdateComputeEnvironment, R"({"computeEnvironment":"large","state":"DISABLED"})");
+  EXPECT_EQ(h.reason(h.submit(vcpus(512))), kMax);
+}
+
+TEST(Waiting, LongSubmissionsAreNotReadAgainForEachDecision) {
+  // Breaks when jobs with long submissions that wait make every other command slow; or when one whose
+  // overrides are too long is not known for that any more after a restart.
+  millrace::testing::TemporaryFolder folder;
+  Harness h{2};
+  h.basics();
+  std::string runs = h.submit(), waits = h.submit(vcpus(2));
+  std::string long_one = R"(,"parameters":{"p":"")";
+  for (int i = 0; i < 2000; ++i) long_one += ",\"p" + std::to_string(i) + "\":\"\"";
+  long_one += "}";
+  for (int i = 0; i < 64; ++i) h.submit(long_one);
+  std::string fat = h.submit(R"(,"dependsOn":[{"jobId":")" + runs +
+                             R"("}],"containerOverrides":{"environment":[{"name":"A","value":")" +
+                             std::string(9000, 'x') + "\"}]}");
+  auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 1000; ++i) h.ok(ApiOperation::kUpdateJobQueue, R"({"jobQueue":"q"})");
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count(), 2);
+  Store store(folder / "state.db");
+  store.commit(h.engine.take_changes(), h.engine);
+  Engine engine(Harness::config());
+  store.load(engine);
+  EXPECT_TRUE(engine.find_job(*engine.job_seq(fat))->too_long);
+  EXPECT_FALSE(engine.find_job(*engine.job_seq(waits))->too_long);
 }
 
 TEST(Waiting, AClockThatIsSetBackPutsNoActionOff) {
