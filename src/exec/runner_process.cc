@@ -575,7 +575,9 @@ int RunnerProcess::wait_ms() const {
   }
   if (jobs_.empty() && to_start_.empty()) {
     if (shutting_down_) consider(shutdown_at_ms_);
-    if (!engine_) consider(idle_since_ms_ + options_.idle_exit_ms);
+    // With outcomes to keep it stays for as long as it takes.
+    if (!engine_ && unflushed_.empty() && unacknowledged_.empty())
+      consider(idle_since_ms_ + options_.idle_exit_ms);
   }
   if (at == INT64_MAX) return -1;
   return static_cast<int>(std::clamp<int64_t>(at - now_ms_, 0, 60'000));

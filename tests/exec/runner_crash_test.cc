@@ -4,6 +4,8 @@
 
 #include <deque>
 #include <random>
+#include <sstream>
+#include <thread>
 
 #include "base/error.h"
 #include "exec/attempt_table.h"
@@ -50,6 +52,41 @@ TEST_F(RunnerCrashTest, JobsOutliveTheEngineAndAreAdopted) {
   EXPECT_EQ(run(shell(5, "exit 15")).exit_code, 15);
   EXPECT_EQ(reports_.counts(), (std::map<AttemptToken, int>{{1, 1}, {2, 1}, {5, 1}, {99, 1}}));
   EXPECT_TRUE(reports_.lost().empty());
+}
+
+// utime and stime of a process, in clock ticks (proc(5)).
+long cpu_ticks(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 2));
+  std::string skipped;
+  long user = 0, system = 0;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  fields >> user >> system;
+  return user + system;
+}
+
+TEST_F(RunnerCrashTest, AnOutcomeThatWaitsForAnEngineCostsNothing) {
+  // Breaks when a runner that may not end, because it keeps an outcome for an engine that is gone, spins from
+  // the moment in which it would have ended.
+  pid_t pid = 0;
+  {
+    Reports before;
+    Runner engine(options());
+    engine.adopt({}, before);
+    engine.start({shell(1, "exit 3")});
+    EXPECT_EQ(before.outcome(1).exit_code, 3);
+    pid = engine.runner_pid();
+  }
+  // Nobody tells that nothing happens.
+  std::this_thread::sleep_for(std::chrono::milliseconds(options().idle_exit_ms + 200));
+  long ticks = cpu_ticks(pid);
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  EXPECT_LT(cpu_ticks(pid) - ticks, 5);
+  EXPECT_FALSE(is_dead(pid));
+  runner({1});
+  EXPECT_EQ(reports_.outcome(1).exit_code, 3);
 }
 
 TEST_F(RunnerCrashTest, UnknownJobsOfADeadEngineAreKilled) {
