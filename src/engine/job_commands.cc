@@ -278,8 +278,7 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   uncount_attempt(job, now);
   vacate(job);
   schedule_needed_ = true;
-  // One that had not begun behind another on a host that is lost has lost nothing.
-  if (report.revoked || (report.host_lost && !report.started && job.current->deck_until != 0)) {
+  if (report.revoked) {
     job.current.reset();
     if (job.terminated) return finish(job, JobStatus::kFailed, job.stop_reason, now);
     return set_status(job, JobStatus::kRunnable);

@@ -55,21 +55,6 @@ TEST_F(Deck, WhoWaitsTooLongGoesBackToTheQueue) {
   EXPECT_EQ(h.status(next), "STARTING");
 }
 
-TEST_F(Deck, WhoHadNotBegunLosesNothingWithTheHost) {
-  // Breaks when a host that dies costs a job an attempt that it never had.
-  for (const std::string& id : {front, next}) {
-    AttemptFinished report;
-    report.token = h.token(id);
-    report.host_lost = true;
-    report.started = id == front;
-    report.started_at = id == front ? h.now : 0;
-    h.apply(report);
-  }
-  EXPECT_EQ(h.status(front), "FAILED");
-  EXPECT_TRUE(h.job(next).at("attempts").as_array().empty());
-  EXPECT_EQ(h.status(next), "STARTING") << "again, and not behind anybody";
-}
-
 TEST_F(Deck, OneThatHasBegunDoesNotTimeOut) {
   // Breaks when the time on deck is taken for the job's own: its start may be known before the end in front.
   h.run(next);
