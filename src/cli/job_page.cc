@@ -56,10 +56,6 @@ void add_use(ApiClient& api, const std::string& id, std::vector<ShownAttempt>& a
   }
 }
 
-void print_field(const char* label, const std::string& value) {
-  if (!value.empty()) fmt::print("{:<12}{}\n", label, value);
-}
-
 void print_times(const json::object& job, base::TimeMs now) {
   auto created = base::find_int(job, "createdAt"), started = base::find_int(job, "startedAt"),
        stopped = base::find_int(job, "stoppedAt");

@@ -1,5 +1,7 @@
 #include "cli/printable.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 
 namespace millrace::cli {
@@ -17,6 +19,10 @@ std::string printable(std::string_view text) {
     out += escaped;
   }
   return out;
+}
+
+void print_field(const char* label, const std::string& value) {
+  if (!value.empty()) fmt::print("{:<12}{}\n", label, value);
 }
 
 }  // namespace millrace::cli

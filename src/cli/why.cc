@@ -33,10 +33,6 @@ struct Arguments {
   bool json = false;
 };
 
-void print_field(const char* label, const std::string& value) {
-  if (!value.empty()) fmt::print("{:<12}{}\n", label, value);
-}
-
 std::string in_time(int64_t at, base::TimeMs now) {
   return base::iso8601(at, true) + "  in " + duration(at - now);
 }

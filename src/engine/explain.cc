@@ -13,8 +13,6 @@ namespace {
 constexpr size_t kRunningMax = 20;
 constexpr int kChainMax = 10;  // of jobs that wait for each other
 
-double vcpus(int64_t milli) { return static_cast<double>(milli) / 1000; }
-
 }  // namespace
 
 // Jobs of the queue that stand before `job`; nothing when that is not in line. In a queue with shares it is

@@ -31,6 +31,9 @@ struct Room {
   }
 };
 
+// As people count them.
+inline double vcpus(int64_t milli) { return static_cast<double>(milli) / 1000; }
+
 inline Room room_of(const Job& job) { return {job.vcpus_milli, job.memory_mib, job.gpus}; }
 
 }  // namespace millrace::engine

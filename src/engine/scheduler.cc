@@ -89,8 +89,8 @@ std::optional<std::string> Engine::never_starts(const Job& job) const {
   if (!too_large) return std::nullopt;
   return fmt::format(
       "{} It asks for {:g} vCPUs, {} MiB and {} GPUs; the host has {:g} vCPUs, {} MiB and {} GPUs.",
-      reasons::kResourceRequirement, static_cast<double>(need.vcpus_milli) / 1000, need.memory_mib, need.gpus,
-      static_cast<double>(host_.total.vcpus_milli) / 1000, host_.total.memory_mib, host_.total.gpus);
+      reasons::kResourceRequirement, vcpus(need.vcpus_milli), need.memory_mib, need.gpus,
+      vcpus(host_.total.vcpus_milli), host_.total.memory_mib, host_.total.gpus);
 }
 
 // A job that asks for more than the host has runs alone, so that a production definition can be tried on a

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "sql/migration.h"
 
 namespace millrace::engine {
 namespace {
@@ -193,15 +194,10 @@ Store::Store(const std::string& path) {
   sql::SqliteOptions options;
   options.exclusive = true;
   connection_ = sql::open_sqlite(path, options);
-  auto version = connection_->prepare("PRAGMA user_version");
-  version->step();
-  int64_t found = version->int64(0);
-  version->reset();
-  if (found > static_cast<int64_t>(kSteps.size()))
-    throw base::ConflictError(path + " was made by a newer version of Millrace (format " +
-                              std::to_string(found) + ", this one knows " + std::to_string(kSteps.size()) +
-                              "); run that version, or choose another --data folder");
-  migrate(static_cast<size_t>(found));
+  sql::migrate(*connection_, path, kSteps, [this] {
+    auto seed = connection_->prepare("INSERT INTO meta(key, value) VALUES ('id_seed', $1)");
+    seed->bind_blob(1, base::random_bytes(16)).run();
+  });
   auto seed = connection_->prepare("SELECT value FROM meta WHERE key = 'id_seed'");
   if (!seed->step()) throw base::CorruptError(path + " has no id_seed; restore it from a backup");
   id_seed_ = seed->text(0);
@@ -217,18 +213,6 @@ Store::Store(const std::string& path) {
 }
 
 Store::~Store() = default;
-
-void Store::migrate(size_t version) {
-  if (version == kSteps.size()) return;
-  sql::Transaction transaction(*connection_);
-  for (size_t step = version; step < kSteps.size(); ++step) connection_->execute(kSteps[step]);
-  connection_->execute(fmt::format("PRAGMA user_version = {}", kSteps.size()));
-  if (version == 0) {
-    auto seed = connection_->prepare("INSERT INTO meta(key, value) VALUES ('id_seed', $1)");
-    seed->bind_blob(1, base::random_bytes(16)).run();
-  }
-  transaction.commit();
-}
 
 void Store::load_shares(Engine& engine) {
   auto rows = connection_->prepare("SELECT number, name, body, tags FROM policies");

@@ -62,7 +62,6 @@ class Store {
                      const std::function<bool(const Job&)>& visit);
 
  private:
-  void migrate(size_t version);
   void write_job(const Job& job);
   void load_shares(Engine& engine);
   void commit_shares(const Changes& changes);

@@ -41,8 +41,6 @@ std::optional<TimeMs> action_due(const JobQueue& queue) {
   return std::nullopt;
 }
 
-double vcpus(int64_t milli) { return static_cast<double>(milli) / 1000; }
-
 std::string jobs(int64_t count) {
   if (count > kCountedAhead) return fmt::format("more than {} jobs", kCountedAhead);
   return count == 1 ? "1 job" : fmt::format("{} jobs", count);

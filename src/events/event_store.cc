@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "sql/migration.h"
 
 namespace millrace::events {
 namespace {
@@ -93,16 +94,9 @@ EventStore::EventStore(const std::string& path) {
   sql::SqliteOptions options;
   options.exclusive = true;
   connection_ = sql::open_sqlite(path, options);
-  auto version = connection_->prepare("PRAGMA user_version");
-  version->step();
-  const int64_t found = version->int64(0);
-  version->reset();
-  if (found > static_cast<int64_t>(kSteps.size()))
-    throw base::ConflictError(fmt::format(
-        "{} was made by a newer version of Millrace (format {}, this one knows {}); run that version, or "
-        "choose another --data folder",
-        path, found, kSteps.size()));
-  migrate(found);
+  sql::migrate(*connection_, path, kSteps, [this] {
+    connection_->prepare("INSERT INTO meta(key, value) VALUES ('id', $1)")->bind(1, base::uuid4()).run();
+  });
   sql::Statement& id = statement("SELECT value FROM meta WHERE key = 'id'");
   const Running running(id);
   if (!id.step()) throw base::CorruptError(path + " has no id; restore it from a backup");
@@ -110,17 +104,6 @@ EventStore::EventStore(const std::string& path) {
 }
 
 EventStore::~EventStore() = default;
-
-void EventStore::migrate(int64_t version) {
-  if (version == static_cast<int64_t>(kSteps.size())) return;
-  sql::Transaction transaction(*connection_);
-  for (auto step = static_cast<size_t>(version); step < kSteps.size(); ++step)
-    connection_->execute(kSteps[step]);
-  connection_->execute(fmt::format("PRAGMA user_version = {}", kSteps.size()));
-  if (version == 0)
-    connection_->prepare("INSERT INTO meta(key, value) VALUES ('id', $1)")->bind(1, base::uuid4()).run();
-  transaction.commit();
-}
 
 sql::Statement& EventStore::statement(const char* text) {
   for (auto& [known, made] : statements_)

@@ -89,7 +89,6 @@ class EventStore {
   void purge_archive(std::string_view archive, TimeMs before);
 
  private:
-  void migrate(int64_t version);
   sql::Statement& statement(const char* text);
 
   std::unique_ptr<sql::Connection> connection_;

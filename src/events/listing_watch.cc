@@ -1,8 +1,11 @@
 #include "events/listing_watch.h"
 
+#include <array>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "sql/migration.h"
 
 namespace millrace::events {
 namespace {
@@ -50,20 +53,13 @@ ListingWatch::ListingWatch(const std::string& path) {
   sql::SqliteOptions options;
   options.exclusive = true;
   connection_ = sql::open_sqlite(path, options);
-  auto version = connection_->prepare("PRAGMA user_version");
-  version->step();
-  const int64_t found = version->int64(0);
-  version->reset();
-  if (found > 1)
+  constexpr std::array<const char*, 1> kSteps = {kSchema};
+  if (sql::format_of(*connection_) > static_cast<int64_t>(kSteps.size()))
     throw base::ConflictError(path + " was made by a newer version of Millrace; run that version");
-  if (found == 0) {
-    sql::Transaction transaction(*connection_);
-    connection_->execute(kSchema);
-    connection_->execute("PRAGMA user_version = 1");
+  sql::migrate(*connection_, path, kSteps, [this] {
     const auto id = static_cast<int64_t>(base::xxh3(base::random_bytes(16)) >> 1);
     connection_->prepare("INSERT INTO meta(key, value) VALUES ('id', $1)")->bind(1, id).run();
-    transaction.commit();
-  }
+  });
   auto row = connection_->prepare("SELECT value FROM meta WHERE key = 'id'");
   if (!row->step()) throw base::CorruptError(path + " has no id; remove it to begin anew");
   id_ = row->int64(0);

@@ -100,9 +100,17 @@ CopyResult copy_result(const ClientResponse& response) {
 }
 
 struct S3Client::Upload {
+  // In parts of `wanted` bytes, or larger ones where there would be too many.
+  Upload(std::string_view object_key, uint64_t object_size, uint64_t wanted)
+      : key(object_key),
+        size(object_size),
+        part_bytes(std::max(wanted, (size + kPartsMax - 1) / kPartsMax)),
+        etags(static_cast<size_t>((size + part_bytes - 1) / part_bytes)),
+        crc32s(etags.size()) {}
+
   std::string_view key;
   std::string id;
-  uint64_t size = 0, part_bytes = 0;
+  uint64_t size, part_bytes;
   std::vector<std::string> etags;   // of the parts; empty: not there yet
   std::vector<std::string> crc32s;  // raw; empty: not known
 
@@ -239,12 +247,7 @@ void S3Client::find_parts(Upload& upload, int file) {
 }
 
 std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, const UploadOptions& options) {
-  Upload upload;
-  upload.key = key;
-  upload.size = size;
-  upload.part_bytes = std::max(options_.part_bytes, (size + kPartsMax - 1) / kPartsMax);
-  upload.etags.resize(static_cast<size_t>((size + upload.part_bytes - 1) / upload.part_bytes));
-  upload.crc32s.resize(upload.etags.size());
+  Upload upload(key, size, options_.part_bytes);
   if (!options.resume.empty()) {
     upload.id = options.resume;
     find_parts(upload, file);
@@ -305,12 +308,7 @@ std::string S3Client::put_from(std::string_view key, uint64_t size, const ReadRa
     read(0, body.data(), body.size());
     return put(key, body, options);
   }
-  Upload upload;
-  upload.key = key;
-  upload.size = size;
-  upload.part_bytes = std::max(options_.part_bytes, (size + kPartsMax - 1) / kPartsMax);
-  upload.etags.resize(static_cast<size_t>((size + upload.part_bytes - 1) / upload.part_bytes));
-  upload.crc32s.resize(upload.etags.size());
+  Upload upload(key, size, options_.part_bytes);
   http::Headers headers = options.headers;
   headers.add("x-amz-checksum-algorithm", "CRC32");
   headers.add("x-amz-checksum-type", "FULL_OBJECT");
@@ -420,12 +418,7 @@ CopyResult S3Client::copy_parts(const std::string& source_bucket, const ObjectIn
       if (!tags.second.empty()) headers.add(tags.first, tags.second);
     }
   }
-  Upload upload;
-  upload.key = key;
-  upload.size = source.size;
-  upload.part_bytes =
-      std::max({options_.copy_part_bytes, kPartBytesMin, (source.size + kPartsMax - 1) / kPartsMax});
-  upload.etags.resize(static_cast<size_t>((source.size + upload.part_bytes - 1) / upload.part_bytes));
+  Upload upload(key, source.size, std::max(options_.copy_part_bytes, kPartBytesMin));
   upload.id = create_upload(key, headers);
   std::mutex mutex;
   try {

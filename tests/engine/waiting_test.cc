@@ -20,6 +20,17 @@ std::string vcpus(int count) {
          std::to_string(count) + "\"}]}";
 }
 
+// As basics(), with a queue that cancels what is stuck at its head for want of a large enough environment.
+void give_up_after_ten_minutes(Harness& h) {
+  h.ok(ApiOperation::kCreateComputeEnvironment, Harness::environment("ce", 256));
+  std::string queue = Harness::queue("q", 1, "ce");
+  queue.pop_back();
+  h.ok(ApiOperation::kCreateJobQueue,
+       queue + R"(,"jobStateTimeLimitActions":[{"state":"RUNNABLE","action":"CANCEL","maxTimeSeconds":600,
+                  "reason":"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"}]})");
+  h.ok(ApiOperation::kRegisterJobDefinition, Harness::definition("d"));
+}
+
 TEST(Waiting, EveryPlaceInLineHasItsReason) {
   // Breaks when only the first job of a queue can say why it waits.
   Harness h{2};
@@ -64,13 +75,7 @@ TEST(Waiting, MoreThanTheHostHasFailsAtOnceWhenCapacityIsStrict) {
 TEST(Waiting, AQueueCancelsWhatIsStuckAtItsHead) {
   // Breaks when jobStateTimeLimitActions are kept and never taken, or taken from a job that is not stuck.
   Harness h{1};
-  h.ok(ApiOperation::kCreateComputeEnvironment, Harness::environment("ce", 256));
-  std::string queue = Harness::queue("q", 1, "ce");
-  queue.pop_back();
-  h.ok(ApiOperation::kCreateJobQueue,
-       queue + R"(,"jobStateTimeLimitActions":[{"state":"RUNNABLE","action":"CANCEL","maxTimeSeconds":600,
-                  "reason":"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"}]})");
-  h.ok(ApiOperation::kRegisterJobDefinition, Harness::definition("d"));
+  give_up_after_ten_minutes(h);
   std::string stuck = h.submit(vcpus(512));
   h.now += 100'000;
   std::string second = h.submit(vcpus(512)), good = h.submit();
@@ -148,13 +153,7 @@ TEST(Waiting, LongSubmissionsAreNotReadAgainForEachDecision) {
 TEST(Waiting, AClockThatIsSetBackPutsNoActionOff) {
   // Breaks when a job that is stuck stays until the clock is where it was, and ten minutes more.
   Harness h{1};
-  h.ok(ApiOperation::kCreateComputeEnvironment, Harness::environment("ce", 256));
-  std::string queue = Harness::queue("q", 1, "ce");
-  queue.pop_back();
-  h.ok(ApiOperation::kCreateJobQueue,
-       queue + R"(,"jobStateTimeLimitActions":[{"state":"RUNNABLE","action":"CANCEL","maxTimeSeconds":600,
-                  "reason":"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"}]})");
-  h.ok(ApiOperation::kRegisterJobDefinition, Harness::definition("d"));
+  give_up_after_ten_minutes(h);
   std::string stuck = h.submit(vcpus(512));
   h.now -= 86'400'000;
   h.submit();
