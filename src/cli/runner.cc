@@ -18,6 +18,7 @@ void add_runner_command(CLI::App& app, int& exit_code) {
   command->add_option("--listen-fd", options->listen_fd, "the listening socket")->required();
   command->add_option("--lock-fd", options->lock_fd, "the locked lock file")->required();
   command->add_option("--idle-exit-ms", options->idle_exit_ms, "ends after so long with nothing to do");
+  command->add_option("--job-open-files", options->job_open_files, "soft RLIMIT_NOFILE of jobs; 0: as here");
   command->callback([options, socket, &exit_code] {
     try {
       exit_code = exec::run_runner(*options);

@@ -19,6 +19,7 @@ struct RunnerOptions {
   int64_t memory_mib = 0;  // offered; 0: the machine's memory
   int gpus = -1;           // to offer; -1: those of NVIDIA that this machine has. Jobs are not told which.
   std::string program;     // what is run as `PROGRAM runner …`; empty: this program
+  uint64_t job_open_files = 0;    // soft RLIMIT_NOFILE of jobs; 0: this process's own
   int64_t idle_exit_ms = 60'000;  // how long a runner waits for an engine when it has nothing to keep
 };
 

@@ -80,7 +80,9 @@ void start_process(const RunnerOptions& options, int listen_fd, int lock_fd) {
                                     "--lock-fd",
                                     "4",
                                     "--idle-exit-ms",
-                                    std::to_string(options.idle_exit_ms)};
+                                    std::to_string(options.idle_exit_ms),
+                                    "--job-open-files",
+                                    std::to_string(options.job_open_files)};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

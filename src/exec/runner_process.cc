@@ -150,7 +150,10 @@ RunnerProcess::RunnerProcess(const RunnerProcessOptions& options)
   // Two descriptors a job: take what may be had, and give jobs what was there before.
   getrlimit(RLIMIT_NOFILE, &files_limit_);
   rlimit raised{files_limit_.rlim_max, files_limit_.rlim_max};
-  bool differs = raised.rlim_cur != files_limit_.rlim_cur && setrlimit(RLIMIT_NOFILE, &raised) == 0;
+  if (raised.rlim_cur != files_limit_.rlim_cur) setrlimit(RLIMIT_NOFILE, &raised);
+  rlim_t for_jobs = options_.job_open_files == 0 ? files_limit_.rlim_cur : options_.job_open_files;
+  files_limit_.rlim_cur = std::min(for_jobs, files_limit_.rlim_max);
+  bool differs = files_limit_.rlim_cur != files_limit_.rlim_max;
 
   null_.reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
   epoll_.reset(epoll_create1(EPOLL_CLOEXEC));

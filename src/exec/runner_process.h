@@ -19,6 +19,7 @@ struct RunnerProcessOptions {
   std::string data_dir;
   int listen_fd = -1;  // a listening unix socket, made by the engine: it may connect before the runner is up
   int lock_fd = -1;    // locked by the engine; the lock goes with the descriptor
+  uint64_t job_open_files = 0;  // soft RLIMIT_NOFILE of jobs; 0: the runner's own
   int64_t idle_exit_ms =
       60'000;  // exits after so long without an engine, a job and an unacknowledged outcome
 };

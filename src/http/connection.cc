@@ -176,6 +176,7 @@ Task<bool> Connection::serve_one() {
 Task<bool> Connection::read_head(ParsedHead& parsed) {
   const ServerOptions& options = loop_.options;
   size_t looked = 0;
+  at_head_ = true;
   expect_progress_within(options.idle_timeout);
   for (;;) {
     // A CRLF too many after the last body is forgiven (RFC 9112 section 2.2).
@@ -200,6 +201,7 @@ Task<bool> Connection::read_head(ParsedHead& parsed) {
         parsed.head.peer = peer_;
         input_at_ += size;
         deadline_ms_ = kForever;
+        at_head_ = false;
         co_return true;
       }
       looked = pending.size();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,11 @@ class Connection {
 
   // Breaks the connection off when its deadline has passed.
   void sweep(int64_t now_ms);
+  // When it breaks off what has not sent a whole request head, idle or not; nothing inside a request. The
+  // earliest is the one to close when there are too many.
+  std::optional<int64_t> waits_for_a_request_until() const {
+    return at_head_ && !killed_ && !timed_out_ ? std::optional(deadline_ms_) : std::nullopt;
+  }
   // No further request: closes now when idle, else after the answer under way.
   void close_when_idle();
   void kill();
@@ -75,7 +81,8 @@ class Connection {
   ChunkedDecoder decoder_;
   bool body_ended_ = true;
   int64_t deadline_ms_ = kForever;
-  bool idle_ = true;
+  bool idle_ = true;     // not a byte of the next request yet
+  bool at_head_ = true;  // the next request's head is not complete
   bool timed_out_ = false;
   bool killed_ = false;
   unsigned turns_ = 0;  // pieces of work since the loop last looked at other connections

@@ -101,6 +101,21 @@ Task<void> sweep(EventLoop& loop) {
   }
 }
 
+// Closes the connection that would be given up first for want of a request. False when all are at work.
+bool make_room(EventLoop& loop) {
+  Connection* longest = nullptr;
+  int64_t earliest = 0;
+  for (Connection* connection : loop.connections) {
+    std::optional<int64_t> until = connection->waits_for_a_request_until();
+    if (until && (!longest || *until < earliest)) {
+      longest = connection;
+      earliest = *until;
+    }
+  }
+  if (longest) longest->kill();
+  return longest != nullptr;
+}
+
 }  // namespace
 
 class Server::Impl {
@@ -194,22 +209,19 @@ class Server::Impl {
   }
 
   void welcome(int fd, const sockaddr_storage& address, EventLoop& loop) {
-    if (open_connections() + arriving_ >= options_.connections_max) {
-      [[maybe_unused]] ssize_t sent =
-          ::send(fd, kTooManyConnections, sizeof kTooManyConnections - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-      ::close(fd);
-      return;
-    }
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    ++arriving_;
-    asio::post(loop.io,
-               [this, &loop, owned = std::make_shared<base::UniqueFd>(fd), peer = address_text(address)] {
-                 --arriving_;
-                 if (loop.stopping) return;
-                 auto connection = std::make_unique<Connection>(loop, owned->release(), peer);
-                 asio::co_spawn(loop.io, Connection::run(std::move(connection)), asio::detached);
-               });
+    asio::post(loop.io, [this, &loop, owned = std::make_shared<base::UniqueFd>(fd),
+                         peer = address_text(address)] {
+      if (loop.stopping) return;
+      if (open_connections() >= options_.connections_max && !make_room(loop)) {
+        [[maybe_unused]] ssize_t sent = ::send(owned->get(), kTooManyConnections,
+                                               sizeof kTooManyConnections - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return;
+      }
+      auto connection = std::make_unique<Connection>(loop, owned->release(), peer);
+      asio::co_spawn(loop.io, Connection::run(std::move(connection)), asio::detached);
+    });
   }
 
   ServerOptions options_;
@@ -219,8 +231,7 @@ class Server::Impl {
   std::vector<asio::executor_work_guard<Executor>> work_;
   std::vector<std::thread> threads_;
   std::mutex stop_mutex_;
-  bool closed_ = false;              // of the first loop's thread
-  std::atomic<size_t> arriving_{0};  // accepted, not yet counted by their loop
+  bool closed_ = false;  // of the first loop's thread
 };
 
 Server::Server(ServerOptions options, RequestHandler& handler)

@@ -41,6 +41,7 @@ struct ServerOptions {
   unsigned threads = 1;
   size_t head_bytes_max = 64 * 1024;
   size_t body_bytes_max = 32 * 1024 * 1024;  // of buffered bodies: 413 above
+  // Above it the connection that has waited longest for its next request is closed; 503 when all are at work.
   size_t connections_max = 10'000;
   std::chrono::milliseconds idle_timeout{75'000};     // between requests
   std::chrono::milliseconds request_timeout{60'000};  // without a byte arriving inside a request

@@ -362,19 +362,30 @@ TEST_F(ServerTest, APortInUseIsSaidSo) {
   EXPECT_THROW(Server(second, handler_), base::UsageError);
 }
 
-TEST(ServerLimits, ConnectionsAboveTheLimitAreTurnedAway) {
+// Without it, a few thousand clients that keep connections open and say nothing shut everybody else out.
+TEST(ServerLimits, TheConnectionThatWaitsLongestMakesRoom) {
   Handler handler;
   ServerOptions options;
   options.port = 0;
   options.connections_max = 2;
   Server server(options, handler);
+  const std::string request = std::string("GET / HTTP/1.1\r\n") + kHost + "\r\n";
+  const std::string later = std::string("GET /later HTTP/1.1\r\n") + kHost + "\r\n";
   RawClient a(server.port()), b(server.port());
-  for (RawClient* each : {&a, &b}) {
-    each->send(std::string("GET / HTTP/1.1\r\n") + kHost + "\r\n");
-    EXPECT_EQ(each->answer().status(), 200);
-  }
+  a.send(later);
+  std::vector<Respond> first = handler.take(1);
+  b.send(request);
+  EXPECT_EQ(b.answer().status(), 200);
   RawClient c(server.port());
-  EXPECT_EQ(c.answer().status(), 503);
+  c.send(later);
+  EXPECT_EQ(b.rest(), "") << "b was idle, a was not";
+  std::vector<Respond> second = handler.take(1);
+  RawClient d(server.port());
+  EXPECT_EQ(d.answer().status(), 503) << "all are at work";
+  first.front()(Response{});
+  second.front()(Response{});
+  EXPECT_EQ(a.answer().status(), 200);
+  EXPECT_EQ(c.answer().status(), 200);
 }
 
 TEST_F(ServerTest, TheClientTalksToTheServer) {
