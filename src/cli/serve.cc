@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -31,6 +32,7 @@
 #include "services/gateway.h"
 #include "services/identities.h"
 #include "services/job_feed.h"
+#include "services/job_setup.h"
 #include "services/logs.h"
 #include "services/object_feed.h"
 #include "services/s3.h"
@@ -54,7 +56,6 @@ start finds them. Exit code: 0 stopped, 1 it could not start, 2 wrong usage.)hel
 // clang-format on
 
 constexpr auto kStopGrace = std::chrono::milliseconds(3000);
-constexpr base::TimeMs kJobKeysLiveMs = base::TimeMs{36} * 3600 * 1000;
 
 struct Arguments {
   int64_t retain_days = 7;
@@ -96,33 +97,28 @@ std::string variable_or(const char* name, const char* otherwise) {
   return value && *value ? value : otherwise;
 }
 
-// What each job gets beside its own variables.
-exec::JobEnvironment job_environment(const services::Identities& identities, const base::Clock& clock,
-                                     const std::string& endpoint, const Arguments& arguments) {
-  return [&identities, &clock, endpoint, region = arguments.region,
-          path = variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"),
-          home = variable_or("HOME", "/")](const engine::StartAttempt& attempt) {
-    aws::Credentials keys = identities.for_job(attempt.job_id, clock.now_ms() + kJobKeysLiveMs);
-    return std::vector<std::pair<std::string, std::string>>{
-        {"PATH", path},
-        {"HOME", home},
-        {"LANG", "C.UTF-8"},
-        {"AWS_ENDPOINT_URL", endpoint},
-        {"AWS_REGION", region},
-        {"AWS_DEFAULT_REGION", region},
-        {"AWS_ACCESS_KEY_ID", keys.access_key_id},
-        {"AWS_SECRET_ACCESS_KEY", keys.secret_access_key},
-        {"AWS_SESSION_TOKEN", keys.session_token},
-        {"AWS_EC2_METADATA_DISABLED", "true"},
-    };
-  };
-}
-
 void write_endpoint(const DataFolder& folder, const std::string& url) {
   std::string temporary = folder.endpoint() + ".new";
   std::ofstream(temporary) << url << "\n";
   if (rename(temporary.c_str(), folder.endpoint().c_str()) != 0)
     throw base::TransientError(base::system_message("cannot write " + folder.endpoint(), errno));
+}
+
+// Connections take as many descriptors as this process may have, less what the rest of it needs. Gives the
+// limit that it was started with, which is what jobs get.
+uint64_t raise_open_files(http::ServerOptions& options) {
+  constexpr rlim_t kOthers = 512;  // databases, segments, files being written
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlim_t given = limit.rlim_cur;
+  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, options.connections_max + kOthers);
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = given;
+  }
+  const rlim_t free = limit.rlim_cur > 2 * kOthers ? limit.rlim_cur - kOthers : limit.rlim_cur / 2;
+  options.connections_max = std::min<size_t>(options.connections_max, free);
+  return given;
 }
 
 // Blocks until SIGINT or SIGTERM.
@@ -187,11 +183,15 @@ void serve(const Arguments& arguments) {
   runner_options.vcpus = arguments.vcpus;
   runner_options.memory_mib = arguments.memory_mib;
   runner_options.gpus = arguments.gpus;
+  runner_options.job_open_files = raise_open_files(options);
   auto runner = std::make_unique<exec::Runner>(runner_options);
 
   http::Server server(options, gateway);
   std::string url = address.url(server.port());
-  exec::Dispatch dispatch(driver, *runner, job_environment(identities, clock, url, arguments));
+  services::JobSetup setup(
+      {url, arguments.region, variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"), variable_or("HOME", "/")},
+      identities, clock);
+  exec::Dispatch dispatch(driver, *runner, setup);
   services::JobFeed job_feed(hub);
   dispatch.tell_to(job_feed);
   driver.start(dispatch);

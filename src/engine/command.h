@@ -99,6 +99,10 @@ struct StartAttempt {
   std::string image;
   std::vector<std::string> command;
   std::vector<std::pair<std::string, std::string>> environment;
+  // Names of variables and where their values are (`valueFrom`); without a name: it must be there, and
+  // nothing is set (logConfiguration.secretOptions).
+  std::vector<std::pair<std::string, std::string>> secrets;
+  std::string job_role, execution_role;  // ARNs, empty: none
   int64_t vcpus_milli = 0;
   int64_t memory_mib = 0;
   std::string log_group, log_stream;

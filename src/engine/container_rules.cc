@@ -31,22 +31,25 @@ std::string_view text(const json::object& object, std::string_view member) {
   return base::find_string(object, member).value_or("");
 }
 
+void check_variable_name(std::string_view name) {
+  if (name.empty()) throw Reject("Environment variable name is required.");
+  if (name.substr(0, 9) == "AWS_BATCH")
+    throw Reject(
+        "Environment variable names cannot start with AWS_BATCH. This naming convention is reserved for "
+        "variables that Batch sets: " +
+        std::string(name));
+}
+
 void check_environment(const json::object& container) {
   const json::array* variables = base::find_array(container, "environment");
   if (!variables) return;
-  for (const json::value& value : *variables) {
-    std::string_view name = text(value.as_object(), "name");
-    if (name.empty()) throw Reject("Environment variable name is required.");
-    if (name.substr(0, 9) == "AWS_BATCH")
-      throw Reject(
-          "Environment variable names cannot start with AWS_BATCH. This naming convention is reserved for "
-          "variables that Batch sets: " +
-          std::string(name));
-  }
+  for (const json::value& value : *variables) check_variable_name(text(value.as_object(), "name"));
 }
 
 void check_secrets(const json::object& container) {
   const json::object* log = base::find_object(container, "logConfiguration");
+  if (const json::array* secrets = base::find_array(container, "secrets"))
+    for (const json::value& value : *secrets) check_variable_name(text(value.as_object(), "name"));
   bool any = has_entries(container, "secrets") || (log && has_entries(*log, "secretOptions"));
   if (any && text(container, "executionRoleArn").empty())
     throw Reject("executionRoleArn cannot be empty when using secrets or secretOptions");

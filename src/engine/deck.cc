@@ -29,7 +29,8 @@ Job* Engine::follower_for(const Job& front) {
   if (!front.placed || !front.placed->enabled() || claims_.empty()) return nullptr;
   const Job& next = *claims_.front().job;
   const auto& environments = next.queue->environments;
-  bool may = !next.needs && fits(next, front) &&
+  // Secrets are read when the attempt starts, and what cannot be read ends it before those in front of it.
+  bool may = !next.needs && !next.definition->needs_secrets() && fits(next, front) &&
              std::find(environments.begin(), environments.end(), front.placed) != environments.end();
   return may ? jobs_.at(next.seq).get() : nullptr;
 }

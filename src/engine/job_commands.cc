@@ -301,6 +301,7 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
     attempt.status_reason = fmt::format(reasons::kHostLostFormat, attempt.instance);
   } else {
     attempt.status_reason = report.started ? reasons::kExited : reasons::kFailedToStart;
+    if (attempt.reason.starts_with(reasons::kInitialization)) attempt.status_reason = attempt.reason;
   }
   if (job.timed_out) attempt.status_reason = reasons::kTimeout;
   if (job.terminated) attempt.status_reason = job.stop_reason;

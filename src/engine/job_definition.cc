@@ -65,6 +65,15 @@ bool JobDefinition::fargate() const {
   return capabilities && !capabilities->empty() && base::view((*capabilities)[0].as_string()) == "FARGATE";
 }
 
+bool JobDefinition::needs_secrets() const {
+  auto any = [](const json::object& from, const char* member) {
+    const json::array* list = base::find_array(from, member);
+    return list && !list->empty();
+  };
+  const json::object* log = base::find_object(container(), "logConfiguration");
+  return any(container(), "secrets") || (log && any(*log, "secretOptions"));
+}
+
 JobDefinition make_job_definition(const json::object& input) {
   JobDefinition definition;
   definition.name = base::find_string(input, "jobDefinitionName").value_or("");

@@ -24,6 +24,8 @@ struct JobDefinition {
   // Null unless the definition was given as an ECS task.
   const json::object* ecs() const { return base::find_object(body, "ecsProperties"); }
   const json::object& container() const { return body.at("containerProperties").as_object(); }
+  // Whether an attempt cannot start without values that are kept elsewhere.
+  bool needs_secrets() const;
   std::string arn(const Config& config) const {
     return config.arn("job-definition/" + name + ":" + std::to_string(revision));
   }

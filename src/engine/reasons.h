@@ -5,6 +5,7 @@ namespace millrace::engine::reasons {
 
 inline constexpr char kExited[] = "Essential container in task exited";
 inline constexpr char kFailedToStart[] = "Task failed to start";
+inline constexpr char kInitialization[] = "ResourceInitializationError:";  // secrets, or the log's set-up
 inline constexpr char kTimeout[] = "Job attempt duration exceeded timeout";
 inline constexpr char kHostLostFormat[] = "Host EC2 (instance {}) terminated.";
 inline constexpr char kOutOfMemory[] = "OutOfMemoryError: Container killed due to memory usage";

@@ -196,6 +196,19 @@ StartAttempt Engine::start_effect(const Job& job, const EffectiveJob& effective)
     effect.environment.emplace_back(base::find_string(variable, "name").value_or(""),
                                     base::find_string(variable, "value").value_or(""));
   }
+  auto add_secrets = [&](const json::array* secrets, bool named) {
+    if (!secrets) return;
+    for (const json::value& value : *secrets) {
+      const json::object& secret = value.as_object();
+      effect.secrets.emplace_back(named ? base::find_string(secret, "name").value_or("") : "",
+                                  base::find_string(secret, "valueFrom").value_or(""));
+    }
+  };
+  add_secrets(base::find_array(effective.container, "secrets"), true);
+  if (const json::object* log = base::find_object(effective.container, "logConfiguration"))
+    add_secrets(base::find_array(*log, "secretOptions"), false);
+  effect.job_role = base::find_string(effective.container, "jobRoleArn").value_or("");
+  effect.execution_role = base::find_string(effective.container, "executionRoleArn").value_or("");
   effect.environment.emplace_back("AWS_BATCH_JOB_ID", effect.job_id);
   effect.environment.emplace_back("AWS_BATCH_JOB_ATTEMPT", std::to_string(effect.attempt));
   if (job.parent != 0) {

@@ -4,10 +4,12 @@
 
 #include <cmath>
 
+#include "base/error.h"
+
 namespace millrace::exec {
 
-Dispatch::Dispatch(engine::Driver& driver, Executor& executor, JobEnvironment environment)
-    : driver_(driver), executor_(executor), environment_(std::move(environment)) {}
+Dispatch::Dispatch(engine::Driver& driver, Executor& executor, AttemptSetup& setup)
+    : driver_(driver), executor_(executor), setup_(setup) {}
 
 void Dispatch::begin(const std::vector<AttemptToken>& believed) {
   executor_.adopt(believed, *this);
@@ -24,6 +26,36 @@ void Dispatch::offer_host() {
   driver_.report(host);
 }
 
+namespace {
+
+// ECS keeps 255 characters of a reason.
+constexpr size_t kReasonMax = 255;
+
+using Variables = AttemptSetup::Variables;
+
+void set(Variables& environment, std::pair<std::string, std::string>&& variable) {
+  std::erase_if(environment, [&](const auto& other) { return other.first == variable.first; });
+  environment.push_back(std::move(variable));
+}
+
+}  // namespace
+
+bool Dispatch::set_up(engine::StartAttempt& start, AttemptSpec& spec) {
+  try {
+    spec.environment = setup_.environment(start);
+    Variables secrets = setup_.secrets(start);
+    for (auto& variable : start.environment) set(spec.environment, std::move(variable));
+    for (auto& variable : secrets) set(spec.environment, std::move(variable));
+    return true;
+  } catch (const base::Error& error) {
+    engine::AttemptFinished report;
+    report.token = start.token;
+    report.reason = std::string(error.what()).substr(0, kReasonMax);
+    driver_.report(std::move(report));
+    return false;
+  }
+}
+
 void Dispatch::perform(std::vector<engine::Effect> effects) {
   std::vector<AttemptSpec> starts;
   // After the starts: what is stopped or revoked may be among them.
@@ -37,13 +69,7 @@ void Dispatch::perform(std::vector<engine::Effect> effects) {
       spec.after = start->after;
       spec.image = start->image;
       spec.command = std::move(start->command);
-      // Our own first: what the job definition says wins, but for the AWS_BATCH_ variables, which the engine
-      // puts last.
-      spec.environment = environment_(*start);
-      for (auto& variable : start->environment) {
-        std::erase_if(spec.environment, [&](const auto& ours) { return ours.first == variable.first; });
-        spec.environment.push_back(std::move(variable));
-      }
+      if (!set_up(*start, spec)) continue;
       spec.vcpus = static_cast<double>(start->vcpus_milli) / 1000;
       spec.memory_mib = start->memory_mib;
       spec.log_group = start->log_group;
@@ -55,6 +81,7 @@ void Dispatch::perform(std::vector<engine::Effect> effects) {
       stops.push_back(*stop);
     } else if (auto* acknowledge = std::get_if<engine::AcknowledgeAttempt>(&effect)) {
       acknowledged.push_back(acknowledge->token);
+      setup_.ended(acknowledge->token);
     } else if (auto* notice = std::get_if<engine::JobNotice>(&effect); notice && listener_) {
       listener_->tell(std::move(*notice));
     }

@@ -1,20 +1,13 @@
 // Between the engine and an executor: effects become calls, reports become commands.
 #pragma once
 
-#include <functional>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "engine/driver.h"
+#include "exec/attempt_setup.h"
 #include "exec/executor.h"
 
 namespace millrace::exec {
-
-// What every job gets beside its own environment: where the APIs are and who it is there. Called in the
-// engine's thread.
-using JobEnvironment =
-    std::function<std::vector<std::pair<std::string, std::string>>(const engine::StartAttempt& attempt)>;
 
 // Takes what AWS Batch would tell EventBridge.
 class NoticeListener {
@@ -25,11 +18,11 @@ class NoticeListener {
   virtual void tell(engine::JobNotice notice) = 0;
 };
 
-// Both objects outlive the dispatch; the driver must be stopped, and the executor gone, before it is
+// All three objects outlive the dispatch; the driver must be stopped, and the executor gone, before it is
 // destroyed.
 class Dispatch final : public engine::Performer, public ExecutorListener {
  public:
-  Dispatch(engine::Driver& driver, Executor& executor, JobEnvironment environment);
+  Dispatch(engine::Driver& driver, Executor& executor, AttemptSetup& setup);
   // Has the attempts adopted that the engine believes to be running, and offers the host to it. Call after
   // Driver::start().
   void begin(const std::vector<AttemptToken>& believed);
@@ -45,10 +38,12 @@ class Dispatch final : public engine::Performer, public ExecutorListener {
 
  private:
   void offer_host();
+  // False when the attempt cannot be set up; then that is reported.
+  bool set_up(engine::StartAttempt& start, AttemptSpec& spec);
 
   engine::Driver& driver_;
   Executor& executor_;
-  JobEnvironment environment_;
+  AttemptSetup& setup_;
   NoticeListener* listener_ = nullptr;
 };
 
