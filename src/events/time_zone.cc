@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kDay = 86400;
 constexpr size_t kFileMax = 1U << 20;
+constexpr int32_t kOffsetMax = 26 * 3600;  // east or west (RFC 8536 section 3.2)
 
 bool is_name(std::string_view name) {
   if (name.empty() || name.size() > 50 || name.front() == '/' || name.find("..") != std::string_view::npos)
@@ -59,12 +60,12 @@ class TimeZone::RuleReader {
     Rule rule;
     if (text_.empty()) return std::nullopt;
     name();
-    rule.standard = -time();
+    rule.standard = -time(kOffsetHoursMax);
     if (at_ == text_.size()) return rule;
     rule.has_summer = true;
     name();
     rule.summer = rule.standard + 3600;
-    if (at_ < text_.size() && text_[at_] != ',') rule.summer = -time();
+    if (at_ < text_.size() && text_[at_] != ',') rule.summer = -time(kOffsetHoursMax);
     expect(',');
     rule.begin = date();
     expect(',');
@@ -74,6 +75,7 @@ class TimeZone::RuleReader {
   }
 
  private:
+  static constexpr int kOffsetHoursMax = 24, kChangeHoursMax = 167;
   [[noreturn]] void fail() const {
     throw base::CorruptError("the time zone file has a footer that is no TZ string");
   }
@@ -101,10 +103,10 @@ class TimeZone::RuleReader {
     if (at_ == from || value > max) fail();
     return value;
   }
-  int32_t time() {
+  int32_t time(int hours_max) {
     int sign = 1;
     if (next_is('-') || next_is('+')) sign = text_[at_++] == '-' ? -1 : 1;
-    int32_t seconds = number(167) * 3600;
+    int32_t seconds = number(hours_max) * 3600;
     if (next_is(':')) {
       ++at_;
       seconds += number(59) * 60;
@@ -136,7 +138,7 @@ class TimeZone::RuleReader {
     d.seconds = 2 * 3600;
     if (next_is('/')) {
       ++at_;
-      d.seconds = time();
+      d.seconds = time(kChangeHoursMax);
     }
     return d;
   }
@@ -192,6 +194,8 @@ std::shared_ptr<const TimeZone> TimeZone::parse(std::string_view file) {
     std::vector<int32_t> offsets;
     for (size_t i = 0; i < types; ++i) {
       offsets.push_back(static_cast<int32_t>(in.number(4)));
+      if (std::abs(int64_t{offsets.back()}) > kOffsetMax)
+        throw base::CorruptError("the time zone file has an offset of more than a day");
       in.take(2);
     }
     if (offsets.empty()) throw base::CorruptError("the time zone file has no local time");
