@@ -64,7 +64,9 @@ void sign(http::ClientRequest& request, const Credentials& credentials, std::str
   base::Url url = base::parse_url(request.url);
   std::string time = base::amz_date(now);
   std::string day = time.substr(0, 8);
-  std::string hash = payload_hash.empty() ? base::sha256_hex(request.body) : std::string(payload_hash);
+  std::string hash = !payload_hash.empty()  ? std::string(payload_hash)
+                     : request.body.empty() ? std::string(kEmptySha256)
+                                            : base::sha256_hex(request.body);
   request.headers.set("X-Amz-Date", time);
   if (!credentials.session_token.empty())
     request.headers.set("X-Amz-Security-Token", credentials.session_token);

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +37,16 @@ struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
+// What is set up once for many requests: a handle that was used for one like it needs to be told only what
+// is new. Setting everything anew was a fifth of what a small request cost.
+struct Shape {
+  enum class Body { kNone, kText, kUpload } body = Body::kNone;
+  std::string method, ca_file, unix_socket;
+  bool no_proxy = false, large_receive = false, large_send = false;
+  std::chrono::milliseconds connect_timeout{}, stall_timeout{};
+  bool operator==(const Shape&) const = default;
+};
+
 struct Transfer {
   ClientRequest request;
   std::function<void(ClientResponse, std::exception_ptr)> done;
@@ -45,6 +56,7 @@ struct Transfer {
   bool head_told = false;
   std::unique_ptr<curl_slist, FreeList> headers;
   Easy easy;
+  Shape shape;
   char error[CURL_ERROR_SIZE] = "";
 };
 
@@ -140,57 +152,80 @@ void set_headers(Transfer& transfer, bool has_body) {
   transfer.headers.reset(list);
 }
 
+Shape shape_of(const ClientRequest& request) {
+  Shape shape;
+  shape.method = request.method;
+  shape.ca_file = request.ca_file;
+  shape.unix_socket = request.unix_socket;
+  shape.no_proxy = request.direct || !request.unix_socket.empty() || is_loopback(request.url);
+  // Curl allocates them anew for each request: large only where it pays.
+  shape.large_receive = request.on_body != nullptr;
+  shape.large_send = request.upload_size >= static_cast<uint64_t>(kReceiveBufferBytes);
+  shape.connect_timeout = request.connect_timeout;
+  shape.stall_timeout = request.stall_timeout;
+  if (request.upload)
+    shape.body = Shape::Body::kUpload;
+  else if (request.method != "HEAD" &&
+           (!request.body.empty() || request.method == "POST" || request.method == "PUT"))
+    shape.body = Shape::Body::kText;
+  return shape;
+}
+
+// For a handle that is new or was reset.
+void set_up_shape(CURL* easy, const Shape& shape) {
+  auto set = [easy](auto option, auto value) { curl_easy_setopt(easy, option, value); };
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PATH_AS_IS, 1L);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  if (shape.large_receive) set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  if (shape.large_send) set(CURLOPT_UPLOAD_BUFFERSIZE, kReceiveBufferBytes);
+  // Debian presets a CApath, with which curl 7.88 parses all CAs anew for each connection (25 ms).
+  set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
+  if (!shape.ca_file.empty()) set(CURLOPT_CAINFO, shape.ca_file.c_str());
+  if (!shape.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, shape.unix_socket.c_str());
+  if (shape.no_proxy) set(CURLOPT_PROXY, "");
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(shape.connect_timeout.count()));
+  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(CURLOPT_LOW_SPEED_TIME, whole_seconds(shape.stall_timeout));
+  set(CURLOPT_EXPECT_100_TIMEOUT_MS, 1000L);
+  set(CURLOPT_HEADERFUNCTION, on_header);
+  set(CURLOPT_WRITEFUNCTION, on_data);
+  if (shape.body == Shape::Body::kUpload) {
+    set(CURLOPT_UPLOAD, 1L);
+    set(CURLOPT_READFUNCTION, on_upload);
+    set(CURLOPT_SEEKFUNCTION, on_seek);
+  } else if (shape.method == "HEAD") {
+    set(CURLOPT_NOBODY, 1L);
+  } else if (shape.body == Shape::Body::kText) {
+    set(CURLOPT_POST, 1L);
+  } else {
+    set(CURLOPT_HTTPGET, 1L);
+  }
+  if (shape.method != "HEAD") set(CURLOPT_CUSTOMREQUEST, shape.method.c_str());
+}
+
+// What is of this one request.
 void set_up(Transfer& transfer) {
   const ClientRequest& request = transfer.request;
   CURL* easy = transfer.easy.get();
   auto set = [easy](auto option, auto value) { curl_easy_setopt(easy, option, value); };
   set(CURLOPT_PRIVATE, &transfer);
   set(CURLOPT_ERRORBUFFER, transfer.error);
-  set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_URL, request.url.c_str());
-  set(CURLOPT_PATH_AS_IS, 1L);
-  set(CURLOPT_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set(CURLOPT_FOLLOWLOCATION, 0L);
-  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  // Curl allocates it anew for each request: large only where it pays.
-  if (request.on_body) set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
-  if (request.upload_size >= static_cast<uint64_t>(kReceiveBufferBytes))
-    set(CURLOPT_UPLOAD_BUFFERSIZE, kReceiveBufferBytes);
-  // Debian presets a CApath, with which curl 7.88 parses all CAs anew for each connection (25 ms).
-  set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
-  if (!request.ca_file.empty()) set(CURLOPT_CAINFO, request.ca_file.c_str());
-  if (!request.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
-  if (request.direct || !request.unix_socket.empty() || is_loopback(request.url)) set(CURLOPT_PROXY, "");
-  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
-  set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-  set(CURLOPT_LOW_SPEED_TIME, whole_seconds(request.stall_timeout));
-  set(CURLOPT_EXPECT_100_TIMEOUT_MS, 1000L);
-  set(CURLOPT_HEADERFUNCTION, on_header);
   set(CURLOPT_HEADERDATA, &transfer);
-  set(CURLOPT_WRITEFUNCTION, on_data);
   set(CURLOPT_WRITEDATA, &transfer);
-
-  bool has_body = true;
-  if (request.upload) {
-    set(CURLOPT_UPLOAD, 1L);
-    set(CURLOPT_READFUNCTION, on_upload);
+  if (transfer.shape.body == Shape::Body::kUpload) {
     set(CURLOPT_READDATA, &transfer);
-    set(CURLOPT_SEEKFUNCTION, on_seek);
     set(CURLOPT_SEEKDATA, &transfer);
     set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.upload_size));
-  } else if (request.method == "HEAD") {
-    set(CURLOPT_NOBODY, 1L);
-    has_body = false;
-  } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
+  } else if (transfer.shape.body == Shape::Body::kText) {
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     set(CURLOPT_POSTFIELDS, request.body.data());
-  } else {
-    set(CURLOPT_HTTPGET, 1L);
-    has_body = false;
   }
-  if (request.method != "HEAD") set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  set_headers(transfer, has_body);
+  set_headers(transfer, transfer.shape.body != Shape::Body::kNone);
   set(CURLOPT_HTTPHEADER, transfer.headers.get());
 }
 
@@ -296,6 +331,11 @@ class Client::Impl {
         [[maybe_unused]] ssize_t n = read(wake_.get(), &times, sizeof times);
         continue;
       }
+      if (auto found = sockets_.find(event.data.fd); found != sockets_.end() && found->second.wanted == 0) {
+        epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, event.data.fd, nullptr);
+        found->second.watched = 0;
+        continue;
+      }
       int what = (event.events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
                  (event.events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                  (event.events & EPOLLERR ? CURL_CSELECT_ERR : 0);
@@ -307,22 +347,56 @@ class Client::Impl {
     }
   }
 
-  static int on_socket(CURL*, curl_socket_t socket, int what, void* user, void* known) {
+  // A socket as the kernel and as curl know it.
+  struct Socket {
+    uint32_t watched = 0;  // by the epoll instance; 0: not in it
+    uint32_t wanted = 0;   // by curl
+  };
+
+  // Between two requests curl does not want to hear of a socket: it stays in the epoll instance all the same,
+  // or each request would cost two calls to take it out and put it in again. If something does come then (its
+  // end), act() takes it out.
+  static int on_socket(CURL*, curl_socket_t socket, int what, void* user, void*) {
     auto& self = *static_cast<Impl*>(user);
-    if (what == CURL_POLL_REMOVE) {
-      epoll_ctl(self.epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);  // closed ones are out of it already
+    uint32_t wanted = what == CURL_POLL_REMOVE
+                          ? 0U
+                          : (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    auto found = self.sockets_.find(socket);
+    if (found == self.sockets_.end()) return self.watch_unknown(socket, wanted);
+    found->second.wanted = wanted;
+    if (wanted == 0 || wanted == found->second.watched) return 0;
+    epoll_event event{};
+    event.events = wanted;
+    event.data.fd = socket;
+    if (epoll_ctl(self.epoll_.get(), found->second.watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event) !=
+        0)
+      return -1;
+    found->second.watched = wanted;
+    return 0;
+  }
+
+  // One of curl's own, of which nobody is told when it is closed.
+  int watch_unknown(int socket, uint32_t wanted) {
+    if (wanted == 0) {
+      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);  // closed ones are out of it already
       return 0;
     }
     epoll_event event{};
-    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    event.events = wanted;
     event.data.fd = socket;
-    // A number is given anew when a socket was closed: what curl knows of it may be wrong either way.
-    int first = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, second = known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    if (epoll_ctl(self.epoll_.get(), first, socket, &event) != 0 &&
-        epoll_ctl(self.epoll_.get(), second, socket, &event) != 0)
-      return -1;
-    if (!known) curl_multi_assign(self.multi_, socket, &self);
-    return 0;
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket, &event) == 0) return 0;
+    return errno == EEXIST && epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket, &event) == 0 ? 0 : -1;
+  }
+
+  static curl_socket_t on_open(void* user, curlsocktype, curl_sockaddr* address) {
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0) static_cast<Impl*>(user)->sockets_[fd] = {};
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+  }
+
+  static int on_close(void* user, curl_socket_t socket) {
+    static_cast<Impl*>(user)->sockets_.erase(socket);
+    return close(socket);
   }
 
   static int on_timer(CURLM*, long timeout_ms, void* user) {
@@ -335,14 +409,9 @@ class Client::Impl {
   }
 
   void start(std::unique_ptr<Transfer> transfer) {
-    if (spare_.empty()) {
-      transfer->easy.reset(curl_easy_init());
-    } else {
-      transfer->easy = std::move(spare_.back());
-      spare_.pop_back();
-    }
     try {
-      if (!transfer->easy) throw base::InternalError("libcurl gave no handle");
+      transfer->shape = shape_of(transfer->request);
+      transfer->easy = handle(transfer->shape);
       set_up(*transfer);
     } catch (...) {
       finish(*transfer, std::current_exception());
@@ -379,9 +448,31 @@ class Client::Impl {
         error = std::make_exception_ptr(no_answer(transfer->request, why));
       }
       finish(*transfer, error);
-      curl_easy_reset(easy);
-      if (spare_.size() < kSpareHandlesMax) spare_.push_back(std::move(transfer->easy));
+      if (spare_.size() < kSpareHandlesMax)
+        spare_.push_back({std::move(transfer->shape), std::move(transfer->easy)});
     }
+  }
+
+  // One that was last used for such a request, or any other after a reset.
+  Easy handle(const Shape& shape) {
+    Easy easy;
+    if (!spare_.empty()) {
+      bool same = spare_.back().shape == shape;
+      easy = std::move(spare_.back().easy);
+      spare_.pop_back();
+      if (same) return easy;
+      curl_easy_reset(easy.get());
+    } else {
+      easy.reset(curl_easy_init());
+      if (!easy) throw base::InternalError("libcurl gave no handle");
+    }
+    set_up_shape(easy.get(), shape);
+    // Sockets stay with the epoll instance for as long as they live (see on_socket).
+    curl_easy_setopt(easy.get(), CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy.get(), CURLOPT_OPENSOCKETDATA, this);
+    curl_easy_setopt(easy.get(), CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy.get(), CURLOPT_CLOSESOCKETDATA, this);
+    return easy;
   }
 
   static void finish(Transfer& transfer, const std::exception_ptr& error) {
@@ -401,8 +492,13 @@ class Client::Impl {
   bool stopping_ = false;
   // Of the thread alone.
   std::unordered_map<CURL*, std::unique_ptr<Transfer>> running_;
-  std::vector<Easy> spare_;
-  std::optional<Clock::time_point> timer_;  // when curl wants to be called
+  struct Spare {
+    Shape shape;
+    Easy easy;
+  };
+  std::vector<Spare> spare_;
+  std::unordered_map<int, Socket> sockets_;  // those that curl opened through on_open
+  std::optional<Clock::time_point> timer_;   // when curl wants to be called
   std::thread thread_;
 };
 
