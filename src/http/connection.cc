@@ -7,7 +7,9 @@
 #include <boost/asio/redirect_error.hpp>
 #include <cerrno>
 #include <charconv>
+#include <optional>
 
+#include "http/live_body.h"
 #include "http/response_head.h"
 
 // g++ 12.2 destroys some temporaries in `co_await f(temporary)` twice: only named locals are passed to
@@ -105,7 +107,7 @@ void Connection::sweep(int64_t now_ms) {
 }
 
 void Connection::close_when_idle() {
-  if (idle_) kill();
+  if (idle_ || live_) kill();
 }
 
 void Connection::kill() {
@@ -317,7 +319,8 @@ Task<bool> Connection::serve_request(ParsedHead parsed) {
   // botocore misreads the next answer of a connection on which it waited for 100 and was refused.
   if (expects) keep_alive = drain = false;
   bool http_1_0 = parsed.http_1_0;
-  if (http_1_0 && response.source && !is_head) keep_alive = drain = false;  // its end is the connection's
+  if (http_1_0 && (response.source || response.live) && !is_head)
+    keep_alive = drain = false;  // its end is the connection's
   if (!co_await send_response(std::move(response), is_head, http_1_0, keep_alive)) co_return false;
   if (drain) co_return co_await drain_request_body(parsed);
   if (!keep_alive && !body_ended_) co_await linger();
@@ -402,7 +405,7 @@ Task<bool> Connection::send_response(Response response, bool is_head, bool http_
   framing.http_1_0 = http_1_0;
   if (is_head && response.content_length_of_head >= 0) {
     framing.content_length = static_cast<uint64_t>(response.content_length_of_head);
-  } else if (response.source) {
+  } else if (response.source || response.live) {
     framing.chunked = !http_1_0;
   } else if (!bodiless) {
     framing.content_length = response.file ? response.file->length : response.body.size();
@@ -414,11 +417,15 @@ Task<bool> Connection::send_response(Response response, bool is_head, bool http_
   append_response_head(head_out_, response, framing, date);
   bool has_body = !is_head && !bodiless;
   std::string_view body;
-  if (has_body && !response.file && !response.source) body = response.body;
-  bool more = has_body && (response.file || response.source);
+  const bool follows = response.file || response.source || response.live;
+  if (has_body && !follows) body = response.body;
+  bool more = has_body && follows && !response.live;  // what lives may be long in coming
   std::string_view head = head_out_;
   if (!co_await send_all(head, body, more)) co_return false;
-  if (more && response.file) {
+  if (has_body && response.live) {
+    bool chunked = framing.chunked;
+    if (!co_await send_live(*response.live, chunked)) co_return false;
+  } else if (more && response.file) {
     if (!co_await send_file(*response.file)) co_return false;
   } else if (more) {
     bool chunked = framing.chunked;
@@ -482,20 +489,63 @@ Task<bool> Connection::send_source(BodySource& source, bool chunked) {
   for (;;) {
     size_t size = source.read(piece.data(), piece.size());  // a throw ends the connection: the client sees it
     if (size > piece.size()) co_return false;
-    std::string framed;
-    if (chunked) {
-      char digits[16];
-      auto end = std::to_chars(digits, digits + sizeof digits, size, 16).ptr;
-      framed.assign(digits, end);
-      framed += "\r\n";
-    }
-    framed.append(piece.data(), size);
-    if (chunked) framed += "\r\n";
-    std::string_view bytes = framed;
-    std::string_view nothing;
-    if (!co_await send_all(bytes, nothing, false)) co_return false;
+    std::string_view bytes(piece.data(), size);
+    if (!co_await send_piece(bytes, chunked)) co_return false;
     if (size == 0) co_return true;
     if (++turns_ >= kTurnsMax) co_await yield();
+    if (broken()) co_return false;
+  }
+}
+
+// An empty piece is the end.
+Task<bool> Connection::send_piece(std::string_view piece, bool chunked) {
+  std::string framed;
+  if (chunked) {
+    char digits[16];
+    auto end = std::to_chars(digits, digits + sizeof digits, piece.size(), 16).ptr;
+    framed.assign(digits, end);
+    framed += "\r\n";
+  }
+  framed.append(piece);
+  if (chunked) framed += "\r\n";
+  std::string_view bytes = framed;
+  std::string_view nothing;
+  co_return co_await send_all(bytes, nothing, false);
+}
+
+Task<bool> Connection::send_live(LiveBody& live, bool chunked) {
+  struct Guard {
+    Connection& connection;
+    LiveBody& live;
+    ~Guard() {
+      live.abandon();
+      connection.live_ = false;
+      connection.slot_.reset();
+    }
+  };
+  // Each piece announces itself as an answer does: the slot holds nothing, but wakes.
+  auto slot = std::make_shared<Slot>();
+  Guard guard{*this, live};
+  slot_ = slot;
+  live_ = true;
+  live.attach([mailbox = loop_.mailbox, slot] { mailbox->deliver(slot, {}); });
+  if (loop_.stopping) co_return false;
+  for (;;) {
+    slot->answered = false;
+    const bool ended = live.ended();
+    std::optional<std::string> piece;
+    if (!ended) piece = live.take();
+    if (ended || piece) {
+      std::string_view bytes;
+      if (piece) bytes = *piece;
+      if (piece && bytes.empty()) continue;
+      if (!co_await send_piece(bytes, chunked)) co_return false;
+      if (ended) co_return true;
+      if (++turns_ >= kTurnsMax) co_await yield();
+    } else {
+      if (!slot->answered) co_await until_answered(*slot);
+      if (slot->abandoned) co_return false;
+    }
     if (broken()) co_return false;
   }
 }

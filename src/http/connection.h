@@ -50,6 +50,8 @@ class Connection {
   Task<bool> send_all(std::string_view head, std::string_view body, bool more);
   Task<bool> send_file(const FileRegion& file);
   Task<bool> send_source(BodySource& source, bool chunked);
+  Task<bool> send_live(LiveBody& live, bool chunked);
+  Task<bool> send_piece(std::string_view piece, bool chunked);
   Task<bool> drain_request_body(const ParsedHead& parsed);
   Task<void> linger();
 
@@ -82,6 +84,7 @@ class Connection {
   bool body_ended_ = true;
   int64_t deadline_ms_ = kForever;
   bool idle_ = true;     // not a byte of the next request yet
+  bool live_ = false;    // sends a body that ends when its maker wants
   bool at_head_ = true;  // the next request's head is not complete
   bool timed_out_ = false;
   bool killed_ = false;

@@ -52,6 +52,8 @@ class BodySource {
   virtual size_t read(char* out, size_t size) = 0;
 };
 
+class LiveBody;
+
 // A region of an open file, sent with sendfile() where the transport allows.
 struct FileRegion {
   base::UniqueFd fd;
@@ -65,6 +67,7 @@ struct Response {
   std::string body;
   std::unique_ptr<FileRegion> file;     // instead of `body`
   std::unique_ptr<BodySource> source;   // instead of `body`: sent chunked
+  std::shared_ptr<LiveBody> live;       // instead of `body`: sent chunked, as it comes
   int64_t content_length_of_head = -1;  // answer to HEAD: what Content-Length to state without a body
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "http/client.h"
+#include "http/live_body.h"
 #include "raw_client.h"
 
 namespace millrace::http {
@@ -78,6 +79,11 @@ class Handler final : public RequestHandler {
       response.file = std::make_unique<FileRegion>(FileRegion{std::move(fd), 10, 250'000});
     } else if (path == "/source") {
       response.source = std::make_unique<Counting>();
+    } else if (path == "/live") {
+      std::lock_guard lock(mutex);
+      live = std::make_shared<LiveBody>(2);
+      response.live = live;
+      arrived.notify_all();
     } else if (path == "/split") {
       response.headers.add("X-Key", "a\r\nSet-Cookie: b");
     } else {
@@ -100,9 +106,15 @@ class Handler final : public RequestHandler {
     arrived.wait(lock, [&] { return waiting.size() >= count; });
     return std::move(waiting);
   }
+  std::shared_ptr<LiveBody> take_live() {
+    std::unique_lock lock(mutex);
+    arrived.wait(lock, [&] { return live != nullptr; });
+    return std::exchange(live, nullptr);
+  }
   std::mutex mutex;
   std::condition_variable arrived;
   std::vector<Respond> waiting;
+  std::shared_ptr<LiveBody> live;
 };
 
 class ServerTest : public ::testing::Test {
@@ -270,6 +282,55 @@ TEST_F(ServerTest, SendsFilesSourcesAndHeads) {
   client.send("GET /source HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   client.until("\r\n\r\n");
   EXPECT_EQ(client.rest(), "xxx");
+}
+
+// Without this: what is written to a live body reaches its reader late, in pieces of something else, or
+// never; or the writer goes on for a reader who left.
+TEST_F(ServerTest, LiveBodiesAreSentAsTheyComeAndEnd) {
+  RawClient client(port_);
+  client.send(std::string("GET /live HTTP/1.1\r\n") + kHost + "\r\n");
+  EXPECT_NE(client.until("\r\n\r\n").find("Transfer-Encoding: chunked"), std::string::npos);
+  std::shared_ptr<LiveBody> live = handler_.take_live();
+  for (const char* piece : {"one", "two"}) {
+    EXPECT_TRUE(live->write(piece));
+    EXPECT_EQ(client.until(std::string(piece) + "\r\n"), std::string("3\r\n") + piece + "\r\n");
+  }
+  EXPECT_TRUE(live->write(""));  // is not the end
+  EXPECT_TRUE(live->write("last"));
+  live->end();
+  EXPECT_EQ(client.until("0\r\n\r\n"), "4\r\nlast\r\n0\r\n\r\n");
+  EXPECT_FALSE(live->write("too late"));
+
+  client.send(std::string("GET /live HTTP/1.1\r\n") + kHost + "\r\n");
+  client.until("\r\n\r\n");
+  live = handler_.take_live();
+  client.close();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (live->write(std::string(1 << 20, 'x')) && std::chrono::steady_clock::now() < give_up)
+    std::this_thread::yield();
+  EXPECT_FALSE(live->write("x"));
+
+  // A server that stops does not wait for it.
+  RawClient another(port_);
+  another.send(std::string("GET /live HTTP/1.1\r\n") + kHost + "\r\n");
+  another.until("\r\n\r\n");
+  live = handler_.take_live();
+  const auto begin = std::chrono::steady_clock::now();
+  server_.stop(std::chrono::seconds(60));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+  EXPECT_FALSE(live->write("x"));
+}
+
+// Without this: a reader who does not keep up lets the pieces that wait grow without bound.
+TEST(LiveBodies, TheOldestPieceThatWaitsIsDropped) {
+  LiveBody live(2);
+  for (const char* piece : {"a", "b", "c"}) EXPECT_TRUE(live.write(piece));
+  EXPECT_EQ(live.take(), "b");
+  live.end();
+  EXPECT_FALSE(live.ended());
+  EXPECT_EQ(live.take(), "c");
+  EXPECT_TRUE(live.ended());
+  EXPECT_EQ(live.take(), std::nullopt);
 }
 
 TEST_F(ServerTest, NoValueBeginsAHeaderOfItsOwn) {
