@@ -39,6 +39,7 @@ struct Delivery {
   int attempts = 0;  // made so far
   TimeMs born = 0;   // of the event: the age counts from here
   TimeMs next_at = 0;
+  bool paced = false;  // next_at is its turn at a target that is called so often and no more
   RetryPolicy policy;
   std::string dead_letter;  // ARN, may be empty
   std::string outcome;      // what came of it: the job id, or why it failed last

@@ -34,14 +34,19 @@ CREATE TABLE archived(seq INTEGER PRIMARY KEY, archive TEXT NOT NULL, time INTEG
 CREATE INDEX archived_by_time ON archived(archive, time, seq);
 )sql";
 
-constexpr std::array<const char*, 1> kSteps = {kVersion1};
+// Deliveries that wait for their turn at an API destination.
+constexpr char kVersion2[] = R"sql(
+ALTER TABLE deliveries ADD COLUMN paced INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array<const char*, 2> kSteps = {kVersion1, kVersion2};
 
 // Room after the highest number in use, so that a purge does not free a number to be used again.
 constexpr int64_t kKeptMin = 1000;
 
 constexpr char kDeliveryColumns[] =
     "SELECT seq, event, owner, target, state, attempts, born, next_at, retries_max, age_max, dead_letter, "
-    "request, outcome FROM deliveries ";
+    "request, outcome, paced FROM deliveries ";
 
 Delivery read_delivery(const sql::Statement& row) {
   Delivery d;
@@ -58,6 +63,7 @@ Delivery read_delivery(const sql::Statement& row) {
   d.dead_letter = row.text(10);
   d.request = base::parse_json(row.text(11)).as_object();
   d.outcome = row.text(12);
+  d.paced = row.int64(13) != 0;
   return d;
 }
 
@@ -198,12 +204,15 @@ void EventStore::commit(const EventChanges& changes, const Registry& registry) {
         .run();
   }
   for (const Delivery& d : changes.changed) {
-    statement("UPDATE deliveries SET state = $2, attempts = $3, next_at = $4, outcome = $5 WHERE seq = $1")
+    statement(
+        "UPDATE deliveries SET state = $2, attempts = $3, next_at = $4, outcome = $5, paced = $6 WHERE seq = "
+        "$1")
         .bind(1, d.seq)
         .bind(2, static_cast<int64_t>(d.state))
         .bind(3, int64_t{d.attempts})
         .bind(4, d.next_at)
         .bind(5, d.outcome)
+        .bind(6, int64_t{d.paced})
         .run();
   }
   for (const EventChanges::Archived& a : changes.archived)
@@ -269,6 +278,16 @@ std::vector<Delivery> EventStore::open_deliveries(TimeMs due, int64_t seq, size_
   rows->bind(1, due).bind(2, seq).bind(3, static_cast<int64_t>(limit));
   std::vector<Delivery> out;
   while (rows->step()) out.push_back(read_delivery(*rows));
+  return out;
+}
+
+std::map<std::string, TimeMs> EventStore::last_turns() {
+  auto rows = connection_->prepare(
+      "SELECT json_extract(request, '$.destination'), max(next_at) FROM deliveries WHERE state = 0 AND paced "
+      "= 1 "
+      "GROUP BY 1");
+  std::map<std::string, TimeMs> out;
+  while (rows->step()) out[std::string(rows->text(0))] = rows->int64(1);
   return out;
 }
 

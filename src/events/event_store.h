@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,7 +28,7 @@ struct EventRow {
 struct EventChanges {
   std::vector<EventRow> events;
   std::vector<Delivery> made;
-  std::vector<Delivery> changed;  // state, attempts, next_at, outcome
+  std::vector<Delivery> changed;  // state, attempts, next_at, paced, outcome
   struct Archived {
     std::string archive;
     TimeMs time = 0;
@@ -65,6 +66,8 @@ class EventStore {
 
   // Open deliveries in the order in which they are due, after (`due`, `seq`), at most `limit`.
   std::vector<Delivery> open_deliveries(TimeMs due, int64_t seq, size_t limit);
+  // Of API destinations that deliveries wait for: when the last of them has its turn.
+  std::map<std::string, TimeMs> last_turns();
   std::vector<Delivery> deliveries_of(int64_t event);
   // Those of a rule or schedule that ended last, newest first.
   std::vector<Delivery> latest(std::string_view owner, size_t limit);

@@ -42,6 +42,7 @@ void Hub::reload() {
   if (!recent_.empty()) last_event_ = std::max(last_event_, recent_.back().seq);
   to_queue_.clear();
   seen_.clear();
+  for (const auto& [destination, last] : store_.last_turns()) pace_.restore(destination, last);
   replaying_ = !registry_->replays.empty();
   timetable_.clear();
   plan_all(clock_.now_ms());
@@ -172,7 +173,7 @@ void Hub::run_group(std::vector<Item>& group) {
         "Nothing was changed: the state cannot be written (" + why + ").", "InternalException"));
     std::vector<Item> again;
     for (Item& item : group) {
-      if (std::holds_alternative<Result>(item.work) ||
+      if (std::holds_alternative<Result>(item.work) || std::holds_alternative<Postponed>(item.work) ||
           (std::holds_alternative<Arrival>(item.work) && !std::get<Arrival>(item.work).feed.empty()))
         again.push_back(std::move(item));
       else if (item.done)
@@ -202,6 +203,9 @@ void Hub::run_group(std::vector<Item>& group) {
         if (!arrival->feed.empty()) changes.cursors.emplace_back(arrival->feed, arrival->cursor);
       } else if (auto* result = std::get_if<Result>(&group[i].work)) {
         finish_attempt(*result, changes, now);
+      } else if (auto* postponed = std::get_if<Postponed>(&group[i].work)) {
+        changes.changed.insert(changes.changed.end(), postponed->begin(), postponed->end());
+        to_queue_.insert(to_queue_.end(), postponed->begin(), postponed->end());
       }
     } catch (...) {
       answers[i].error = std::current_exception();
@@ -228,8 +232,11 @@ void Hub::run_group(std::vector<Item>& group) {
   if (!changes.resources.empty()) look_for_listeners();
   for (Delivery& delivery : to_queue_) queue_.add(std::move(delivery));
   to_queue_.clear();
-  for (Item& item : group)
+  for (Item& item : group) {
     if (auto* result = std::get_if<Result>(&item.work)) queue_.landed(result->delivery.seq);
+    if (auto* postponed = std::get_if<Postponed>(&item.work))
+      for (const Delivery& delivery : *postponed) queue_.landed(delivery.seq);
+  }
   for (EventRow& row : seen_) remember(std::move(row));
   seen_.clear();
   for (size_t i = 0; i < group.size(); ++i) {

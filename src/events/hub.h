@@ -19,6 +19,7 @@
 #include "events/delivery.h"
 #include "events/delivery_queue.h"
 #include "events/event_store.h"
+#include "events/invocation_pace.h"
 #include "events/matcher.h"
 #include "events/registry.h"
 #include "events/timetable.h"
@@ -93,7 +94,8 @@ class Hub {
     std::string feed;
     int64_t cursor = 0;
   };
-  using Work = std::variant<std::monostate, Change, Read, Arrival, Result>;
+  using Postponed = std::vector<Delivery>;  // that have been given a turn
+  using Work = std::variant<std::monostate, Change, Read, Arrival, Result, Postponed>;
   struct Item {
     Work work;
     Done done;
@@ -121,6 +123,7 @@ class Hub {
                EventChanges& changes, TimeMs now);
   void deliver_to_bus(Delivery& delivery, const Event* event, EventChanges& changes, TimeMs now);
   void send_due(TimeMs now);
+  bool is_its_turn(Delivery& delivery, TimeMs now);
   void count(const std::string& owner, int64_t Counts::* which, EventChanges& changes);
 
   // hub_schedules.cc
@@ -147,6 +150,7 @@ class Hub {
   std::unique_ptr<Registry> registry_;
   Timetable timetable_;
   DeliveryQueue queue_;
+  InvocationPace pace_;
   MatchScratch scratch_;
   int64_t last_event_ = 0, last_delivery_ = 0;
   // Of the group under way, once it is committed.

@@ -96,6 +96,7 @@ void Hub::finish_attempt(Result result, EventChanges& changes, TimeMs now) {
       const TimeMs wait = std::max(
           came.wait_ms, RetryPolicy::wait_ms(delivery.attempts, static_cast<uint64_t>(delivery.seq)));
       delivery.next_at = std::min(now + wait, end);
+      delivery.paced = false;
       to_queue_.push_back(delivery);
     }
   }
@@ -129,10 +130,31 @@ void Hub::give_up(Delivery& delivery, const std::string& error_code, const std::
   make_delivery(std::move(letter), changes, now);
 }
 
+// Whether an API destination may be called now; else the delivery gets a later time, which is its own: who
+// comes late for it (nothing ran then) has lost it.
+bool Hub::is_its_turn(Delivery& delivery, TimeMs now) {
+  if (delivery.paced && now - delivery.next_at <= kLateMs) return true;
+  const std::string name = text(delivery.request, "destination");
+  auto destination = registry_->destinations.find(name);
+  if (destination == registry_->destinations.end()) return true;  // and fails, which costs the target nothing
+  const int64_t rate =
+      base::find_int(destination->second, "InvocationRateLimitPerSecond").value_or(kInvocationRateDefault);
+  const TimeMs turn = pace_.reserve(name, rate, now);
+  if (turn <= now) return true;
+  delivery.next_at = turn;
+  delivery.paced = true;
+  return false;
+}
+
 void Hub::send_due(TimeMs now) {
+  Postponed postponed;
   while (std::optional<Delivery> delivery = queue_.take(now)) {
     const std::string token = fmt::format("{}-{}", store_.id(), delivery->seq);
     const bool expired = now > delivery->born + delivery->policy.age_max_ms + kLateMs;
+    if (!expired && text(delivery->request, "to") == "http" && !is_its_turn(*delivery, now)) {
+      postponed.push_back(std::move(*delivery));
+      continue;
+    }
     auto done = [gate = gate_, delivery = *delivery](DeliveryResult result) {
       std::lock_guard lock(gate->mutex);
       if (gate->hub) gate->hub->push({Result{delivery, std::move(result)}, nullptr}, true);
@@ -145,8 +167,10 @@ void Hub::send_due(TimeMs now) {
       }
       delivery->request["call"] = std::move(call);
     }
+    if (delivery->owner.starts_with("schedule:")) name_attempt(delivery->request, delivery->attempts + 1);
     outlet_.send(*delivery, token, expired, std::move(done));
   }
+  if (!postponed.empty()) push({std::move(postponed), nullptr}, true);
 }
 
 }  // namespace millrace::events

@@ -141,6 +141,7 @@ void Hub::fire_schedule(ScheduledCall& call, const Timetable::Entry& entry, Even
   if (const json::object* letters = base::find_object(target, "DeadLetterConfig"))
     delivery.dead_letter = base::find_string(*letters, "Arn").value_or("");
   if (base::find_string(delivery.request, "to") == "events") {
+    name_attempt(delivery.request, 1);
     deliver_to_bus(delivery, nullptr, changes, now);
   } else {
     make_delivery(std::move(delivery), changes, now);

@@ -21,6 +21,8 @@ namespace millrace::events {
 namespace json = base::json;
 using base::TimeMs;
 
+constexpr int64_t kInvocationRateDefault = 300;  // of an API destination, per second
+
 // Of a rule or schedule. Events matched; deliveries made; attempts that failed; deliveries given up.
 struct Counts {
   int64_t matched = 0, delivered = 0, failed = 0, dead = 0;

@@ -116,6 +116,18 @@ json::object universal_submit(std::string_view input, std::vector<std::string>* 
   return uncapitalised(given, submit_shape(), unknown).as_object();
 }
 
+void name_attempt(json::value& value, int attempt) {
+  constexpr std::string_view kKeyword = "<aws.scheduler.attempt-number>";
+  if (json::object* object = value.if_object()) {
+    for (auto& [key, member] : *object) name_attempt(member, attempt);
+  } else if (json::array* array = value.if_array()) {
+    for (json::value& element : *array) name_attempt(element, attempt);
+  } else if (json::string* string = value.if_string()) {
+    if (base::view(*string).find(kKeyword) != std::string_view::npos)
+      *string = base::replace_all(std::string(base::view(*string)), kKeyword, std::to_string(attempt));
+  }
+}
+
 }  // namespace
 
 std::string target_kind(const json::object& target) {
@@ -221,8 +233,6 @@ json::object schedule_request(const Registry& registry, const ScheduledCall& cal
   input = base::replace_all(input, "<aws.scheduler.schedule-arn>", registry.schedule_arn(call));
   input = base::replace_all(input, "<aws.scheduler.scheduled-time>", base::iso8601(firing.scheduled));
   input = base::replace_all(input, "<aws.scheduler.execution-id>", firing.execution_id);
-  // The attempt's number is not known before the attempt, and every attempt asks for the same.
-  input = base::replace_all(input, "<aws.scheduler.attempt-number>", "1");
   const std::string target_arn = text(target, "Arn");
   if (target_arn.find(kUniversal) != std::string::npos) {
     std::vector<std::string> unknown;
@@ -251,6 +261,10 @@ json::object schedule_request(const Registry& registry, const ScheduledCall& cal
           {"event", event.body},    {"id", event.id},
           {"source", event.source}, {"detail-type", event.detail_type},
           {"time", event.time}};
+}
+
+void name_attempt(json::object& request, int attempt) {
+  for (auto& [key, member] : request) name_attempt(member, attempt);
 }
 
 void check_dead_letter(const std::string& arn) {

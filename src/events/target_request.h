@@ -32,7 +32,10 @@ struct Firing {
   TimeMs scheduled = 0;
   std::string execution_id;
 };
+// <aws.scheduler.attempt-number> stays as it is: see name_attempt.
 json::object schedule_request(const Registry& registry, const ScheduledCall& call, const Firing& firing);
+// Puts the number of the attempt, from 1, where the request asks for it.
+void name_attempt(json::object& request, int attempt);
 
 // Throws UsageError unless dead letters can go to `arn`; empty: to nobody.
 void check_dead_letter(const std::string& arn);

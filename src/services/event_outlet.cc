@@ -14,7 +14,7 @@ namespace {
 namespace json = base::json;
 using events::DeliveryResult;
 
-constexpr int kStallSeconds = 5;  // EventBridge waits so long for an API destination
+constexpr int kUnauthorized = 401;
 
 DeliveryResult delivered(std::string outcome) { return {true, std::move(outcome), "", false, 0}; }
 DeliveryResult failed(std::string why, std::string code, bool permanent, base::TimeMs wait_ms = 0) {
@@ -33,19 +33,6 @@ const char* code_of(int status) {
     default:
       return status >= 500 ? "INTERNAL_ERROR" : "SDK_CLIENT_ERROR";
   }
-}
-
-http::ClientRequest request_of(const json::object& call) {
-  http::ClientRequest request;
-  request.url = text_of(call, "url");
-  request.method = text_of(call, "method");
-  for (const json::value& header : call.at("headers").as_array())
-    request.headers.add(std::string(base::view(header.at(0).as_string())),
-                        std::string(base::view(header.at(1).as_string())));
-  request.body = text_of(call, "body");
-  request.stall_timeout = std::chrono::seconds(kStallSeconds);
-  request.connect_timeout = std::chrono::seconds(kStallSeconds);
-  return request;
 }
 
 // What a target's answer means (EventBridge user guide, "API destinations": 409, 429 and 5xx are tried
@@ -159,33 +146,36 @@ DeliveryResult EventOutlet::write_object(const json::object& request) {
 }
 
 void EventOutlet::call_http(const json::object& call, Done done) {
-  auto answer = [done](const http::ClientResponse& response, std::exception_ptr error) {
-    if (!error) return done(result_of(response));
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-      done(failed(e.what(), "TIMEOUT", false));
-    }
-  };
   const json::object* oauth = base::find_object(call, "oauth");
-  if (!oauth) return http_.send(request_of(call), answer);
-  http_.send(request_of(*oauth), [this, call, answer, done](http::ClientResponse response,
-                                                            std::exception_ptr error) {
-    if (error) return answer(response, error);
-    std::string token;
-    try {
-      json::value parsed = base::parse_json(response.body);
-      if (const json::object* object = parsed.if_object()) token = text_of(*object, "access_token");
-    } catch (const base::CorruptError&) {
-    }
-    if (response.status >= 300 || token.empty())
-      return done(
-          failed(fmt::format("the authorization endpoint answered HTTP {} without a token", response.status),
-                 "NO_PERMISSIONS", response.status < 500 && response.status != 429));
-    http::ClientRequest request = request_of(call);
-    request.headers.set("Authorization", "Bearer " + token);
-    http_.send(std::move(request), answer);
-  });
+  if (!oauth)
+    return send_http(http_request_of(call),
+                     [done = std::move(done)](DeliveryResult result, int) { done(result); });
+  tokens_.get(
+      *oauth, [this, call, done = std::move(done)](const std::string& token, const DeliveryResult& failure) {
+        if (token.empty()) return done(failure);
+        http::ClientRequest request = http_request_of(call);
+        request.headers.set("Authorization", "Bearer " + token);
+        send_http(std::move(request), [this, call, token, done](DeliveryResult result, int status) {
+          if (status == kUnauthorized) {  // taken back before its time: the next attempt has a new one
+            tokens_.forget(call.at("oauth").as_object(), token);
+            result.permanent = false;
+          }
+          done(std::move(result));
+        });
+      });
+}
+
+// `done` also gets the status of the answer, 0 without one.
+void EventOutlet::send_http(http::ClientRequest request, std::function<void(DeliveryResult, int)> done) {
+  http_.send(std::move(request),
+             [done = std::move(done)](const http::ClientResponse& response, std::exception_ptr error) {
+               if (!error) return done(result_of(response), response.status);
+               try {
+                 std::rethrow_exception(error);
+               } catch (const std::exception& e) {
+                 done(failed(e.what(), "TIMEOUT", false), 0);
+               }
+             });
 }
 
 }  // namespace millrace::services

@@ -1,6 +1,7 @@
 // Where events are delivered: the engine, log groups, buckets, HTTP.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "http/client.h"
 #include "logs/log_store.h"
 #include "objects/directory_store.h"
+#include "services/oauth_tokens.h"
 
 namespace millrace::services {
 
@@ -26,12 +28,15 @@ class EventOutlet final : public events::Outlet {
   events::DeliveryResult write_log(const base::json::object& request);
   events::DeliveryResult write_object(const base::json::object& request);
   void call_http(const base::json::object& call, Done done);
+  void send_http(http::ClientRequest request, std::function<void(events::DeliveryResult, int)> done);
 
   engine::Driver& driver_;
   logs::LogStore& logs_;
   objects::DirectoryStore& objects_;
   const base::Clock& clock_;
   base::WorkerPool workers_{2};  // for what waits for the disk
+  // The client is gone, and with it who asks for tokens, before the tokens are.
+  OAuthTokens tokens_{http_, clock_};
   http::Client http_{64};
 };
 

@@ -12,8 +12,6 @@ namespace json = base::json;
 using events::Kind;
 using events::Registry;
 
-constexpr int64_t kRateDefault = 300;  // invocations per second
-
 std::string connection_arn(const Registry& registry, const std::string& name,
                            const json::object& connection) {
   return registry.place.arn("events", fmt::format("connection/{}/{}", name, text_of(connection, "uuid")));
@@ -215,7 +213,7 @@ json::object create_api_destination(EventsWrite& call) {
       call.input, destination,
       {"Description", "ConnectionArn", "InvocationEndpoint", "HttpMethod", "InvocationRateLimitPerSecond"});
   if (!destination.contains("InvocationRateLimitPerSecond"))
-    destination["InvocationRateLimitPerSecond"] = kRateDefault;
+    destination["InvocationRateLimitPerSecond"] = events::kInvocationRateDefault;
   destination["uuid"] = base::uuid4();
   destination["CreationTime"] = destination["LastModifiedTime"] = call.now;
   call.registry.touch(Kind::kDestination, name);

@@ -1,5 +1,6 @@
 #include "events/hub.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -255,6 +256,62 @@ TEST_F(HubTest, FailuresAreTriedAgainWithinLimitsAndThenAreDeadLetters) {
   EXPECT_EQ(made[0].attempts, 3);
 }
 
+// Without this: an API that allows two calls a second is called as often as events come, or the calls that
+// must wait are forgotten, also by a restart, or are in the way of others.
+TEST_F(HubTest, AnApiDestinationIsCalledAsOftenAsItMay) {
+  clock.set(*base::parse_iso8601("2026-11-21T12:00:00.100Z"));
+  open();
+  change([](Registry& registry, EventChanges&, TimeMs) {
+    registry.connections["c"] =
+        base::parse_json(
+            R"({"ConnectionState":"AUTHORIZED","AuthorizationType":"BASIC","AuthParameters":{}})")
+            .as_object();
+    registry.destinations["d"] =
+        base::parse_json(
+            R"({"ConnectionArn":"c","InvocationEndpoint":"http://h/","HttpMethod":"POST","InvocationRateLimitPerSecond":2})")
+            .as_object();
+    registry.touch(Kind::kConnection, "c");
+    registry.touch(Kind::kDestination, "d");
+    return json::object();
+  });
+  put_rule("r", R"({"source":["test"]})", "",
+           {R"({"Id":"t","Arn":"arn:aws:events:us-east-1:123456789012:api-destination/d/1"})"});
+  put_rule("other", R"({"detail":{"n":[4]}})", "", {job()});
+  for (int n = 0; n < 5; ++n) accept(fmt::format(R"({{"n":{}}})", n));
+  auto calls = [&] {
+    std::lock_guard lock(outlet.mutex);
+    return std::count_if(outlet.sent.begin(), outlet.sent.end(),
+                         [](const FakeOutlet::Sent& sent) { return sent.delivery.target == "t"; });
+  };
+  wait_until([&] { return counts("rule:default/other").delivered == 1; });
+  wait_until([&] { return counts("rule:default/r").delivered == 2; });
+  auto waiting = [&] {
+    std::vector<TimeMs> at;
+    for (const Delivery& delivery : deliveries("rule:default/r"))
+      if (delivery.state == DeliveryState::kOpen) at.push_back(delivery.next_at % 10'000);
+    return at;
+  };
+  wait_until([&] { return waiting() == std::vector<TimeMs>{2000, 1000, 1000}; });
+  clock.advance(899);
+  accept("{}");
+  wait_until([&] { return waiting() == std::vector<TimeMs>{2000, 2000, 1000, 1000}; });
+  EXPECT_EQ(calls(), 2);
+  close();
+  open();
+  accept("{}");  // after a start the turns given before are known
+  wait_until([&] { return waiting() == std::vector<TimeMs>{3000, 2000, 2000, 1000, 1000}; });
+  clock.advance(1);
+  wait_until([&] { return counts("rule:default/r").delivered == 4; });
+  EXPECT_EQ(calls(), 4);
+  clock.advance(1000);
+  wait_until([&] { return counts("rule:default/r").delivered == 6; });
+  // Nothing ran at the last one's turn: it gets another, which is at once.
+  close();
+  clock.advance(60'000);
+  open();
+  wait_until([&] { return counts("rule:default/r").delivered == 7; });
+}
+
 // Without this: a wrong job definition is tried for a day before anybody hears of it.
 TEST_F(HubTest, WhatCannotSucceedIsNotTriedAgain) {
   open();
@@ -399,6 +456,22 @@ TEST_F(ScheduleHubTest, TheUniversalTargetSubmitsAJob) {
   EXPECT_EQ(json::serialize(sent[0].delivery.request.at("submit")),
             R"({"jobName":"n","jobQueue":"q","jobDefinition":"d","parameters":{"At":"2026-11-21T13:30:00Z"},)"
             R"("containerOverrides":{"command":["ls"]}})");
+}
+
+// Without this: an input that asks which attempt it is hears "1" each time, or the placeholder.
+TEST_F(ScheduleHubTest, EachAttemptHasItsNumber) {
+  outlet.answers = {{false, "later", "THROTTLING", false, 0}};
+  open();
+  put_schedule(
+      R"x({"ScheduleExpression":"rate(1 hour)","FlexibleTimeWindow":{"Mode":"OFF"},"Target":{"RoleArn":"r",)x"
+      R"x("Arn":"arn:aws:logs:us-east-1:123456789012:log-group:g","Input":"<aws.scheduler.attempt-number>"}})x");
+  EXPECT_EQ(outlet.wait_for(1)[0].delivery.request.at("text"), "1");
+  wait_until([&] { return counts("schedule:default/s").failed == 1; });
+  clock.advance(2000);
+  hub->wake();
+  auto sent = outlet.wait_for(2);
+  EXPECT_EQ(sent[1].delivery.request.at("text"), "2");
+  EXPECT_EQ(sent[1].token, sent[0].token);
 }
 
 // Without this: a schedule that was to delete itself stays, or goes before its job is submitted.
