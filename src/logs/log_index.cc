@@ -293,9 +293,10 @@ std::optional<StreamId> LogIndex::stream_of(SegmentId segment, uint32_t number) 
   return id;
 }
 
-size_t LogIndex::delete_expired(base::TimeMs now) {
+size_t LogIndex::delete_expired(base::TimeMs now, size_t files_max) {
   std::vector<SegmentId> expired;
   for (const auto& [id, segment] : segments_) {
+    if (expired.size() == files_max) break;
     if (segment.groups.empty() && !segment.sealed) continue;
     bool gone = true;
     for (const Segment::GroupShare& share : segment.groups) {

@@ -123,8 +123,9 @@ class LogIndex {
   const std::map<SegmentId, Segment>& segments() const { return segments_; }
 
   // Deletes the files of which nothing is visible any more: events of a group are gone when they are older
-  // than its retention or hidden. Files that a writer holds open stay. Returns how many were deleted.
-  size_t delete_expired(base::TimeMs now);
+  // than its retention or hidden. Files that a writer holds open stay. Deletes at most `files_max`; returns
+  // how many.
+  size_t delete_expired(base::TimeMs now, size_t files_max);
 
  private:
   bool list_directory();

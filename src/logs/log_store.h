@@ -4,83 +4,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/time.h"
-#include "logs/filter_pattern.h"
-#include "logs/log_scan.h"
+#include "logs/log_queries.h"
 
 namespace millrace::logs {
-
-struct GroupInfo {
-  std::string name;
-  base::TimeMs created = 0;
-  int retention_days = 0;  // 0: for ever
-  uint64_t stored_bytes = 0;
-  std::string log_class;
-  std::string kms_key;
-};
-
-struct StreamInfo {
-  std::string name;
-  base::TimeMs created = 0;
-  // Nothing when the stream has no events.
-  std::optional<base::TimeMs> first_event, last_event, last_ingestion;
-};
-
-enum class StreamOrder { kName, kLastEvent };
-
-struct StreamQuery {
-  std::string group;
-  std::string prefix;
-  StreamOrder order = StreamOrder::kName;
-  bool descending = false;
-  size_t limit = 50;
-  std::string after;  // `next` of the page before
-};
-struct StreamPage {
-  std::vector<StreamInfo> streams;
-  std::string next;  // empty: the end
-};
-
-struct InputEvent {
-  base::TimeMs timestamp;
-  std::string_view message;
-};
-// Which events of a batch were not taken, as PutLogEvents tells it.
-struct Rejections {
-  std::optional<size_t> too_new_start, too_old_end, expired_end;
-};
-
-struct GetQuery {
-  std::string group, stream;
-  std::optional<base::TimeMs> from, until;  // until is exclusive
-  bool from_head = false;
-  size_t limit = 10'000;
-  std::string token;
-};
-struct GetPage {
-  std::vector<Event> events;
-  std::string forward, backward;  // never empty; at the end the token that was passed
-};
-
-struct FilterQuery {
-  std::string group;
-  std::vector<std::string> streams;  // empty: all, or those of the prefix
-  std::string prefix;
-  std::optional<base::TimeMs> from, to;  // both inclusive
-  FilterPattern pattern;
-  bool newest_first = false;
-  size_t limit = 10'000;
-  std::string token;
-};
-struct FilterPage {
-  std::vector<Event> events;
-  std::string next;  // empty: the end
-};
 
 struct LogStoreOptions {
   std::string writer = "engine";  // of the store's own segments; one store a directory and name
@@ -102,6 +33,7 @@ class LogStore {
                     std::string_view kms_key = "", const std::map<std::string, std::string>& tags = {});
   // Does nothing when there is one: for jobs' groups.
   void ensure_group(std::string_view name);
+  // Frees the disk of segments that held nothing else.
   void delete_group(std::string_view name);
   bool has_group(std::string_view name);
   // By name, from after `after` on; `contains` may be empty. At most `limit`.
@@ -124,6 +56,11 @@ class LogStore {
                         const std::vector<InputEvent>& events);
   GetPage get_events(const GetQuery& query);
   FilterPage filter_events(const FilterQuery& query);
+
+  // What was stored since, of what the query wants; groups need not exist. Events that are late by their own
+  // time come too: a tail goes by arrival.
+  TailPosition tail_from_now();
+  TailPage tail(const TailQuery& query, TailPosition& position);
 
   // Deletes segments in which every event is past its group's retention, or deleted. Returns how many. To be
   // called now and then; readers do not show expired events in any case.

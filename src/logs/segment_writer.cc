@@ -22,7 +22,9 @@ namespace {
 
 constexpr size_t kWriteBytes = 1 << 20;     // append() hands encoded blocks to the kernel from this size on
 constexpr size_t kUnsyncedSegmentsMax = 8;  // finished files that wait for sync(); then the oldest is synced
-constexpr size_t kNameBytesMax = 512;       // CloudWatch Logs: group and stream names
+// A writer of few lines must not hold months of them in one file: retention deletes whole files.
+constexpr base::TimeMs kSegmentAgeMaxMs = 24 * 3'600'000;
+constexpr size_t kNameBytesMax = 512;  // CloudWatch Logs: group and stream names
 constexpr uint32_t kNoSection = UINT32_MAX;
 
 struct Stream {
@@ -179,7 +181,11 @@ class SegmentWriter::Impl {
   // Turns the block being filled into bytes of the file.
   void cut() {
     if (sections_.empty()) return;
-    if (planned_bytes_ >= segment_bytes_max_) rotate();
+    const base::TimeMs ingestion = sections_.front().ingestion_base;
+    if (planned_bytes_ >= segment_bytes_max_ ||
+        (planned_bytes_ > 0 && ingestion - segment_began_ >= kSegmentAgeMaxMs))
+      rotate();
+    if (planned_bytes_ == 0) segment_began_ = ingestion;
 
     BlockHead head{};
     head.magic = kBlockMagic;
@@ -334,8 +340,9 @@ class SegmentWriter::Impl {
   base::UniqueFd file_;
   std::string path_;
   uint64_t number_ = 0;
-  uint64_t generation_ = 1;     // counts files, from 1
-  uint64_t planned_bytes_ = 0;  // of the current file, with what waits in out_
+  uint64_t generation_ = 1;         // counts files, from 1
+  uint64_t planned_bytes_ = 0;      // of the current file, with what waits in out_
+  base::TimeMs segment_began_ = 0;  // ingestion of its first event
   bool dirty_ = false;
   bool new_file_ = false;
   std::deque<base::UniqueFd> unsynced_;
