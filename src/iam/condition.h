@@ -18,6 +18,7 @@ class Context {
   void add(std::string_view key, std::string value);  // to a key with several values
   const std::vector<std::string>* find(std::string_view lower_key) const;
   Variables variables() const;  // valid as long as the context
+  const std::map<std::string, std::vector<std::string>, std::less<>>& values() const { return values_; }
 
  private:
   std::map<std::string, std::vector<std::string>, std::less<>> values_;

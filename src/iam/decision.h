@@ -32,7 +32,9 @@ struct Subject {
 struct Access {
   std::string action;    // "s3:PutObject"
   std::string resource;  // ARN, or "*" for actions that know none
-  Context context;
+  // Other ARNs that policies name the same thing by (a log group with and without its streams).
+  std::vector<std::string> aliases = {};
+  Context context = {};
 };
 
 enum class Verdict { kAllowed, kNotAllowed, kDenied };

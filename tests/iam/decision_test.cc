@@ -32,7 +32,7 @@ Subject session(std::vector<NamedPolicy> policies) {
   return subject;
 }
 
-Access access(const std::string& action, const std::string& resource) { return {action, resource, {}}; }
+Access access(const std::string& action, const std::string& resource) { return {action, resource}; }
 
 const std::string kAllowBucket =
     R"({"Effect":"Allow","Action":["s3:Get*","s3:PutObject"],"Resource":"arn:aws:s3:::b/*"})";
