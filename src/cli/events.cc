@@ -44,7 +44,12 @@ constexpr char kRulesHelp[] =
 MATCHED counts events (or firings), DELIVERED what reached a target, FAILED attempts that did not, DEAD deliveries that
 were given up. PROBLEM is the latest failure, while nothing has arrived since.
 
-Exit code: 0 shown; 1 no engine runs there; 2 wrong usage.)help";
+Examples:
+  millrace rules                                   all of them, one a line
+  millrace rules describe nightly                  one rule: its pattern, targets, counts and latest deliveries
+  millrace rules describe schedule:default/daily   the same of a schedule
+
+Exit code: 0 shown; 1 no engine runs there, or no such rule; 2 wrong usage.)help";
 
 constexpr auto kPoll = std::chrono::milliseconds(500);
 constexpr int64_t kPageMax = 1000;
@@ -235,6 +240,42 @@ int rules(Arguments& arguments) {
   return 0;
 }
 
+// One rule or schedule: what it wants, whom it tells, how often that went well.
+int describe(Arguments& arguments) {
+  EngineConnection engine(arguments.data, arguments.region);
+  json::object answer = engine.api.own("events/describe", {{"rule", arguments.rule}});
+  if (arguments.json) {
+    fmt::print("{}\n", json::serialize(answer));
+    flush();
+    return 0;
+  }
+  auto line = [](std::string_view name, const std::string& value) {
+    if (!value.empty()) fmt::print("{:<10} {}\n", name, printable(value));
+  };
+  auto number = [&](const char* name) { return base::find_int(answer, name).value_or(0); };
+  line(text_of(answer, "kind"), text_of(answer, "name"));
+  line("about", text_of(answer, "Description"));
+  line("state", base::find_bool(answer, "enabled").value_or(true) ? "ENABLED" : "DISABLED");
+  line("pattern", text_of(answer, "EventPattern"));
+  line("when", text_of(answer, "ScheduleExpression"));
+  line("zone", text_of(answer, "ScheduleExpressionTimezone"));
+  if (auto next = base::find_int(answer, "next")) line("next", base::iso8601(*next));
+  line("counts", fmt::format("{} matched, {} delivered, {} failed, {} dead", number("matched"),
+                             number("delivered"), number("failed"), number("dead")));
+  line("problem", text_of(answer, "problem"));
+  for (const json::value& target : answer.at("targets").as_array()) line("target", json::serialize(target));
+  for (const json::value& value : answer.at("deliveries").as_array()) {
+    const json::object& delivery = value.as_object();
+    std::string what = delivery_text(delivery);
+    what = base::iso8601(base::find_int(delivery, "born").value_or(0)) + " to " +
+           text_of(delivery, "target") + what.substr(what.find(": "));
+    const std::string event = text_of(delivery, "event");
+    line("delivery", event.empty() ? what : what + " (event " + event + ")");
+  }
+  flush();
+  return 0;
+}
+
 // Runs `body` when the command is the one that was asked for.
 template <typename Body>
 void on_call(CLI::App& command, const char* name, std::shared_ptr<Arguments> arguments, int& exit_code,
@@ -281,7 +322,13 @@ void add_rules_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("rules", "lists rules and schedules with their counts");
   command->description(kRulesHelp);
   add_engine_options(*command, *arguments);
-  on_call(*command, "rules", arguments, exit_code, rules);
+  command->require_subcommand(0, 1);
+  CLI::App* one =
+      command->add_subcommand("describe", "one rule or schedule, with its targets and latest deliveries");
+  one->add_option("RULE", arguments->rule, "a rule, or schedule:GROUP/NAME")->required();
+  add_engine_options(*one, *arguments);
+  on_call(*command, "rules", arguments, exit_code,
+          [](Arguments& a) { return a.rule.empty() ? rules(a) : describe(a); });
 }
 
 }  // namespace millrace::cli

@@ -27,7 +27,7 @@ const EventsWriteOperation* find_write(std::string_view name) {
 }
 
 const EventsReadOperation* find_read(std::string_view name) {
-  for (const auto& list : {bus_reads(), rule_reads(), archive_reads(), connection_reads()})
+  for (const auto& list : {bus_reads(), rule_reads(), archive_reads(), connection_reads(), absent_reads()})
     for (const EventsReadOperation& operation : list)
       if (operation.name == name) return &operation;
   return nullptr;

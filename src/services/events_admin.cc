@@ -125,6 +125,7 @@ void EventsAdmin::call(std::string_view operation, json::object input, Reply rep
       [this, name, shared](Registry& registry, EventStore& store) -> json::object {
         if (name == "tail") return tail(*shared, store);
         if (name == "rules") return rules(registry, store);
+        if (name == "describe") return describe(*shared, registry, store);
         if (name == "why") return why(*shared, registry, store);
         if (name == "test") return test(*shared, registry);
         if (name == "cursor") return {{"cursor", store.cursor(text_of(*shared, "feed"))}};
@@ -216,33 +217,74 @@ json::object EventsAdmin::tail(const json::object& input, EventStore& store) {
   return {{"events", std::move(events)}, {"last", last}};
 }
 
+// What `millrace rules` shows of every rule and schedule.
+json::object EventsAdmin::with_counts(json::object entry, const std::string& owner, Registry& registry,
+                                      EventStore& store) {
+  const events::Counts& counts = registry.counts[owner];
+  entry["matched"] = counts.matched;
+  entry["delivered"] = counts.delivered;
+  entry["failed"] = counts.failed;
+  entry["dead"] = counts.dead;
+  if (auto next = hub_.fires_at(owner)) entry["next"] = *next;
+  entry["problem"] = latest_problem(store, owner);
+  return entry;
+}
+
+json::object EventsAdmin::show_rule(const Rule& rule, Registry& registry, EventStore& store) {
+  json::object entry{{"kind", "rule"},
+                     {"name", rule.bus == events::kDefaultBus ? rule.name : rule.key()},
+                     {"enabled", rule.enabled},
+                     {"targets", rule.targets.size()}};
+  copy_members(rule.body, entry, {"EventPattern", "ScheduleExpression"});
+  return with_counts(std::move(entry), "rule:" + rule.key(), registry, store);
+}
+
+json::object EventsAdmin::show_schedule(const events::ScheduledCall& call, Registry& registry,
+                                        EventStore& store) {
+  json::object entry{{"kind", "schedule"}, {"name", call.key()}, {"enabled", call.enabled}, {"targets", 1}};
+  copy_members(call.body, entry, {"ScheduleExpression", "ScheduleExpressionTimezone"});
+  return with_counts(std::move(entry), "schedule:" + call.key(), registry, store);
+}
+
 json::object EventsAdmin::rules(Registry& registry, EventStore& store) {
   json::array out;
-  auto add = [&](const std::string& owner, json::object entry) {
-    const events::Counts& counts = registry.counts[owner];
-    entry["matched"] = counts.matched;
-    entry["delivered"] = counts.delivered;
-    entry["failed"] = counts.failed;
-    entry["dead"] = counts.dead;
-    if (auto next = hub_.fires_at(owner)) entry["next"] = *next;
-    entry["problem"] = latest_problem(store, owner);
-    out.push_back(std::move(entry));
-  };
   for (const auto& [bus_name, bus] : registry.buses)
-    for (const auto& [name, rule] : bus.rules) {
-      json::object entry{{"kind", "rule"},
-                         {"name", bus_name == events::kDefaultBus ? name : rule.key()},
-                         {"enabled", rule.enabled},
-                         {"targets", rule.targets.size()}};
-      copy_members(rule.body, entry, {"EventPattern", "ScheduleExpression"});
-      add("rule:" + rule.key(), std::move(entry));
-    }
-  for (const auto& [key, call] : registry.schedules) {
-    json::object entry{{"kind", "schedule"}, {"name", key}, {"enabled", call.enabled}, {"targets", 1}};
-    copy_members(call.body, entry, {"ScheduleExpression", "ScheduleExpressionTimezone"});
-    add("schedule:" + key, std::move(entry));
-  }
+    for (const auto& [name, rule] : bus.rules) out.push_back(show_rule(rule, registry, store));
+  for (const auto& [key, call] : registry.schedules) out.push_back(show_schedule(call, registry, store));
   return {{"rules", std::move(out)}};
+}
+
+json::object EventsAdmin::describe(const json::object& input, Registry& registry, EventStore& store) {
+  std::string name = text_of(input, "rule");
+  auto latest = [&](const std::string& owner) {
+    json::array out;
+    for (const Delivery& delivery : store.latest(owner, kLatest)) {
+      json::object entry = show(delivery);
+      entry["born"] = delivery.born;
+      if (auto event = store.event(delivery.event)) entry["event"] = event->event.id;
+      out.push_back(std::move(entry));
+    }
+    return out;
+  };
+  constexpr std::string_view kSchedule = "schedule:";
+  const bool is_schedule = name.starts_with(kSchedule);
+  if (is_schedule) name = name.substr(kSchedule.size());
+  auto call = registry.schedules.find(name.find('/') == std::string::npos ? "default/" + name : name);
+  if (call != registry.schedules.end() && (is_schedule || !registry.find_rule(rule_key(name)))) {
+    json::object out = show_schedule(call->second, registry, store);
+    out["targets"] = json::array{call->second.body.at("Target")};
+    copy_members(call->second.body, out, {"Description", "FlexibleTimeWindow", "StartDate", "EndDate"});
+    out["deliveries"] = latest("schedule:" + call->first);
+    return out;
+  }
+  const Rule& rule = required_rule(registry, input);
+  json::object out = show_rule(rule, registry, store);
+  json::array targets;
+  for (const auto& [id, target] : rule.targets) targets.push_back(target.body);
+  out["targets"] = std::move(targets);
+  copy_members(rule.body, out, {"Description"});
+  out["deliveries"] = latest("rule:" + rule.key());
+  return out;
 }
 
 json::object EventsAdmin::why(const json::object& input, Registry& registry, EventStore& store) {

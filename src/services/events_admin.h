@@ -21,6 +21,7 @@ class EventsAdmin {
   // `operation` is one of
   //   tail   {after, limit}: events in the order of their arrival, with their deliveries
   //   rules  {}: rules and schedules with their counts
+  //   describe {rule}: one of them, also schedule:GROUP/NAME, with its targets and latest deliveries
   //   why    {event, rule}: whether and why (not) the rule matches the event with that id
   //   test   {event (JSON text), rule}: the same for an event that never was, and what would be asked of
   //   targets
@@ -36,6 +37,14 @@ class EventsAdmin {
  private:
   base::json::object tail(const base::json::object& input, events::EventStore& store);
   base::json::object rules(events::Registry& registry, events::EventStore& store);
+  base::json::object describe(const base::json::object& input, events::Registry& registry,
+                              events::EventStore& store);
+  base::json::object show_rule(const events::Rule& rule, events::Registry& registry,
+                               events::EventStore& store);
+  base::json::object show_schedule(const events::ScheduledCall& call, events::Registry& registry,
+                                   events::EventStore& store);
+  base::json::object with_counts(base::json::object entry, const std::string& owner,
+                                 events::Registry& registry, events::EventStore& store);
   base::json::object why(const base::json::object& input, events::Registry& registry,
                          events::EventStore& store);
   base::json::object test(const base::json::object& input, events::Registry& registry);

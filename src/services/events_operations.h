@@ -53,6 +53,7 @@ OperationList<EventsWriteOperation> archive_writes();
 OperationList<EventsReadOperation> archive_reads();
 OperationList<EventsWriteOperation> connection_writes();
 OperationList<EventsReadOperation> connection_reads();
+OperationList<EventsReadOperation> absent_reads();
 
 // ---- helpers
 

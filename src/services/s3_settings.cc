@@ -156,6 +156,14 @@ http::Response S3Service::put_setting(Call& call) {
     const json::array* set = tagging ? base::find_array(*tagging, "TagSet") : nullptr;
     if (!set) throw malformed_xml();
     check_tags(tags_in(*set), kBucketTagsMax);
+  } else if (setting.name == "notification") {
+    // Events go to EventBridge whether or not it says so; there are no topics, queues and functions, and a
+    // configuration that nobody acts on is not taken.
+    const json::object* notify = base::find_object(call.input, "NotificationConfiguration");
+    for (const char* name : {"TopicConfigurations", "QueueConfigurations", "LambdaFunctionConfigurations"})
+      if (const json::array* list = notify ? base::find_array(*notify, name) : nullptr;
+          list && !list->empty())
+        throw s3_error("InvalidArgument", "Unable to validate the following destination configurations");
   }
   store_.put_setting(call.bucket(), std::string(setting.name), call.body);
   return call.answer();

@@ -214,6 +214,58 @@ class Uploads(unittest.TestCase):
         self.assertEqual(len(self.jobs("native")), 1)
 
 
+class BothForms(unittest.TestCase):
+    """Every way to write or delete an object is an event in S3's own form and, where a trail looks, in CloudTrail's."""
+
+    def test_writes_copies_and_deletions(self):
+        with MillraceServer(("--runtime", "process", "--trail", "trailed,other*")) as server:
+            s3, logs = server.boto3("s3"), server.boto3("logs")
+            for bucket in ("trailed", "quiet"):
+                s3.create_bucket(Bucket=bucket)
+            logs.create_log_group(logGroupName="seen")
+            # What people do for S3's own events on AWS, and what nobody would act on here.
+            server.aws("s3api", "put-bucket-notification-configuration", "--bucket", "trailed",
+                       "--notification-configuration", '{"EventBridgeConfiguration": {}}')
+            with self.assertRaises(ClientError) as caught:
+                s3.put_bucket_notification_configuration(Bucket="trailed", NotificationConfiguration={
+                    "QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:123456789012:q",
+                                             "Events": ["s3:ObjectCreated:*"]}]})
+            self.assertEqual(caught.exception.response["Error"]["Code"], "InvalidArgument")
+            server.aws("events", "put-rule", "--name", "all", "--event-pattern", '{"source":["aws.s3"]}')
+            server.aws("events", "put-targets", "--rule", "all", "--targets", json.dumps([
+                {"Id": "l", "Arn": "arn:aws:logs:us-east-1:123456789012:log-group:seen"}]))
+            path = os.path.join(server.folder, "file")
+            with open(path, "wb") as file:
+                file.write(b"x" * (9 << 20))
+            s3.put_object(Bucket="trailed", Key="one", Body=b"1")
+            server.aws("s3", "cp", path, "s3://trailed/large")
+            server.aws("s3", "cp", "s3://trailed/one", "s3://quiet/copy")
+            server.aws("s3", "mv", "s3://quiet/copy", "s3://trailed/moved")
+            server.aws("s3", "rm", "s3://trailed/one")
+
+            def seen():
+                found = [json.loads(event["message"]) for page in
+                         logs.get_paginator("filter_log_events").paginate(logGroupName="seen")
+                         for event in page["events"]]
+                return found if len(found) == 10 else None
+            native, trail = [], []
+            for event in wait_until(seen, "both forms of all of it"):
+                detail = event["detail"]
+                if event["detail-type"] == "AWS API Call via CloudTrail":
+                    trail.append((detail["eventName"], detail["requestParameters"]["key"]))
+                else:
+                    native.append((event["detail-type"], detail["reason"], detail["bucket"]["name"], detail["object"]["key"]))
+            self.assertEqual(sorted(native), [
+                ("Object Created", "CompleteMultipartUpload", "trailed", "large"),
+                ("Object Created", "CopyObject", "quiet", "copy"),
+                ("Object Created", "CopyObject", "trailed", "moved"),
+                ("Object Created", "PutObject", "trailed", "one"),
+                ("Object Deleted", "DeleteObject", "quiet", "copy"),
+                ("Object Deleted", "DeleteObject", "trailed", "one")])
+            self.assertEqual(sorted(trail), [("CompleteMultipartUpload", "large"), ("CopyObject", "moved"),
+                                             ("DeleteObject", "one"), ("PutObject", "one")])
+
+
 class Schedules(unittest.TestCase):
     def test_the_scheduler_submits_by_the_universal_target(self):
         with MillraceServer() as server:
@@ -253,6 +305,29 @@ class Schedules(unittest.TestCase):
                 scheduler.get_schedule(Name="ingest-daily-trigger", GroupName="nightly")
             self.assertEqual(caught.exception.response["Error"]["Code"], "ResourceNotFoundException")
 
+    def test_a_firing_missed_while_nothing_ran_is_made_up_for_once(self):
+        with MillraceServer() as server:
+            batch = server.boto3("batch")
+            queue = make_queue(batch)
+            definition = make_definition(batch, ["true"], "once")
+            due = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + datetime.timedelta(seconds=2)
+            server.boto3("scheduler").create_schedule(
+                Name="once", ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})", FlexibleTimeWindow={"Mode": "OFF"},
+                Target={"Arn": "arn:aws:scheduler:::aws-sdk:batch:submitJob",
+                        "RoleArn": "arn:aws:iam::123456789012:role/s",
+                        "Input": json.dumps({"JobDefinition": definition, "JobName": "once", "JobQueue": queue})})
+            server.kill()
+            wait_until(lambda: datetime.datetime.now(datetime.timezone.utc) > due, "its time is over")
+            for _ in range(2):
+                server.start()
+                batch = server.boto3("batch")
+                wait_until(lambda: all_jobs(batch, queue), "the job is there")
+                # Who is answered is answered after what was due.
+                (rule,) = json.loads(run_millrace(server, "rules", "--json").stdout)["rules"]
+                self.assertEqual(rule["matched"], 1)
+                self.assertEqual([job["jobName"] for job in all_jobs(batch, queue)], ["once"])
+                server.kill()
+
     def test_rules_have_schedules(self):
         with MillraceServer() as server:
             events = server.boto3("events")
@@ -278,6 +353,24 @@ class Schedules(unittest.TestCase):
 
 class Commands(unittest.TestCase):
     """What became of an event, and why, is told without reading databases."""
+
+    def test_what_cannot_be_delivered_goes_to_a_bucket(self):
+        with MillraceServer() as server:
+            s3, events = server.boto3("s3"), server.boto3("events")
+            s3.create_bucket(Bucket="letters")
+            events.put_rule(Name="broken", EventPattern='{"source":["test"]}')
+            events.put_targets(Rule="broken", Targets=[{
+                "Id": "job", "Arn": make_queue(server.boto3("batch")),
+                "BatchParameters": {"JobDefinition": "d", "JobName": "j"},
+                "DeadLetterConfig": {"Arn": "arn:aws:s3:::letters/from/broken"},
+                "InputTransformer": {"InputPathsMap": {"d": "$.detail"}, "InputTemplate": '{"Parameters": {"d": "<d>"}}'}}])
+            events.put_events(Entries=[{"Source": "test", "DetailType": "t", "Detail": '{"n":5}'}])
+            found = wait_until(lambda: s3.list_objects_v2(Bucket="letters").get("Contents"), "a dead letter")
+            self.assertEqual(len(found), 1)
+            self.assertTrue(found[0]["Key"].startswith("from/broken/"), found)
+            letter = json.loads(s3.get_object(Bucket="letters", Key=found[0]["Key"])["Body"].read())
+            self.assertEqual((letter["EVENT"]["detail"], letter["ERROR_CODE"]), ({"n": 5}, "INVALID_INPUT"))
+            self.assertIn("not valid JSON", letter["ERROR_MESSAGE"])
 
     def test_tail_why_test_and_rules(self):
         with MillraceServer() as server:
@@ -333,6 +426,16 @@ class Commands(unittest.TestCase):
             self.assertIn("NOTHING CAN BE DELIVERED", run_millrace(server, "events", "test", "broken", path).stdout)
             self.assertEqual(len(all_jobs(batch, queue)), 1)
 
+            described = run_millrace(server, "rules", "describe", "lost")
+            self.assertEqual(described.returncode, 0, described.stderr)
+            self.assertIn("1 matched, 0 delivered, 1 failed, 1 dead", described.stdout)
+            self.assertIn(f"(event {ids[0]})", described.stdout)
+            self.assertIn('{"source":["test"]}', described.stdout)
+            self.assertEqual(json.loads(run_millrace(server, "rules", "describe", "good", "--json").stdout)["delivered"], 1)
+            missing = run_millrace(server, "rules", "describe", "missing")
+            self.assertEqual(missing.returncode, 1)
+            self.assertIn("there are broken, good, lost", missing.stderr)
+
             # The dead letter has the event and the reason.
             letters = wait_until(lambda: server.boto3("logs").filter_log_events(logGroupName="dead")["events"],
                                  "a dead letter")
@@ -350,6 +453,67 @@ class Commands(unittest.TestCase):
 
 
 class Destinations(unittest.TestCase):
+    def test_oauth_tokens_are_kept_and_the_rate_is(self):
+        """One token serves every call until the API refuses it, and the API is called as often as it may."""
+        import http.server
+        asked, calls, revoked = [], [], threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                status, answer = 200, b""
+                if self.path == "/token?scope=all":
+                    asked.append((self.headers["Content-Type"], body))
+                    answer = json.dumps({"access_token": f"token-{len(asked)}", "token_type": "Bearer",
+                                         "expires_in": 3600}).encode()
+                else:
+                    bearer = self.headers["Authorization"]
+                    if revoked.is_set() and bearer == "Bearer token-1":
+                        status = 401
+                    calls.append((status, bearer, json.loads(body)["n"], time.monotonic()))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        target = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=target.serve_forever, daemon=True).start()
+        self.addCleanup(target.shutdown)
+        base = f"http://127.0.0.1:{target.server_address[1]}"
+        with MillraceServer() as server:
+            events = server.boto3("events")
+            connection = events.create_connection(
+                Name="c", AuthorizationType="OAUTH_CLIENT_CREDENTIALS",
+                AuthParameters={"OAuthParameters": {
+                    "ClientParameters": {"ClientID": "me", "ClientSecret": "s&cret"}, "HttpMethod": "POST",
+                    "AuthorizationEndpoint": base + "/token", "OAuthHttpParameters": {
+                        "QueryStringParameters": [{"Key": "scope", "Value": "all"}]}}})
+            destination = events.create_api_destination(
+                Name="d", ConnectionArn=connection["ConnectionArn"], HttpMethod="POST", InvocationEndpoint=base + "/",
+                InvocationRateLimitPerSecond=3)["ApiDestinationArn"]
+            events.put_rule(Name="hook", EventPattern='{"source":["test"]}')
+            events.put_targets(Rule="hook", Targets=[{"Id": "t", "Arn": destination, "InputPath": "$.detail"}])
+
+            def send(numbers):
+                events.put_events(Entries=[{"Source": "test", "DetailType": "t", "Detail": json.dumps({"n": n})}
+                                           for n in numbers])
+            send(range(8))
+            wait_until(lambda: len(calls) == 8, "all calls")
+            self.assertEqual(sorted(call[2] for call in calls), list(range(8)))
+            self.assertEqual({call[1] for call in calls}, {"Bearer token-1"})
+            # 8 calls at 3 a second: the first three within a second, the last two in the third at the earliest.
+            self.assertGreater(calls[7][3] - calls[0][3], 1)
+            self.assertEqual(asked, [("application/x-www-form-urlencoded",
+                                      "grant_type=client_credentials&client_id=me&client_secret=s%26cret")])
+            revoked.set()
+            send([8])
+            wait_until(lambda: len(calls) == 10, "the call and its second try")
+            self.assertEqual([call[:3] for call in calls[8:]], [(401, "Bearer token-1", 8), (200, "Bearer token-2", 8)])
+            self.assertNotIn("s&cret", json.dumps(events.describe_connection(Name="c"), default=str))
+
     def test_an_api_destination_is_called_until_it_answers(self):
         import http.server
         calls = []

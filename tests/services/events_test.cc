@@ -243,6 +243,18 @@ TEST_F(EventsTest, PermissionsAreKept) {
   EXPECT_FALSE(events("DescribeEventBus").contains("Policy"));
 }
 
+// Without this: tools that list what an account has stop at an error instead of finding nothing.
+TEST_F(EventsTest, ThereAreNoPartnersAndNoEndpoints) {
+  EXPECT_EQ(json::serialize(events("ListEndpoints")), R"({"Endpoints":[]})");
+  EXPECT_EQ(json::serialize(events("ListEventSources")), R"({"EventSources":[]})");
+  EXPECT_EQ(json::serialize(events("ListPartnerEventSources", R"({"NamePrefix":"aws.partner/x/y"})")),
+            R"({"PartnerEventSources":[]})");
+  EXPECT_EQ(events_error("DescribeEndpoint", R"({"Name":"none"})"),
+            "ResourceNotFoundException: Endpoint none does not exist.");
+  EXPECT_EQ(events_error("DescribeEventSource", R"({"Name":"aws.partner/x/y"})"),
+            "ResourceNotFoundException: Event source aws.partner/x/y does not exist.");
+}
+
 // Without this: a schedule that cannot run is taken, and nobody hears of it before its time.
 TEST_F(EventsTest, SchedulesAreChecked) {
   auto schedule = [](const std::string& expression, const std::string& target,
