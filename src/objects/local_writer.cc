@@ -1,6 +1,8 @@
 #include "objects/local_writer.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -42,11 +44,6 @@ constexpr size_t kNameBytesMax = 255;  // NAME_MAX
 
 LocalWriter::NewFile::~NewFile() {
   if (folder_ && !draft_.empty()) unlinkat(folder_.get(), draft_.c_str(), 0);
-}
-
-std::string LocalWriter::NewFile::path() const {
-  // Through the open folder: nobody can put a link in the way meanwhile.
-  return "/proc/self/fd/" + std::to_string(folder_.get()) + "/" + draft_;
 }
 
 void LocalWriter::NewFile::publish(int64_t mtime_ns) {
@@ -109,21 +106,29 @@ LocalWriter::NewFile LocalWriter::create(std::string_view key) {
   struct stat st{};
   if (fstatat(file.folder_.get(), file.name_.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
     fail("write " + file.shown_, EISDIR);
-  file.draft_ = std::string(kUnfinishedFilePrefix) + base::random_hex(16);
-  return file;
+  for (;;) {
+    std::string draft = std::string(kUnfinishedFilePrefix) + base::random_hex(16);
+    UniqueFd fd(openat(file.folder_.get(), draft.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!fd) fail("write " + file.shown_, errno);
+    // Whoever finds the file sees that it is still being written. Where there are no locks, none are found.
+    // It may have been found before it had its lock: then another one.
+    bool taken = flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (taken || (fstat(fd.get(), &st) == 0 && st.st_nlink == 0)) continue;
+    file.file_ = std::move(fd);
+    file.draft_ = std::move(draft);
+    return file;
+  }
 }
 
 void LocalWriter::put(std::string_view key, std::string_view body) {
   NewFile file = create(key);
-  UniqueFd fd(open(file.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!fd) fail("write " + shown(key), errno);
   while (!body.empty()) {
-    ssize_t n = write(fd.get(), body.data(), body.size());
+    ssize_t n = write(file.fd(), body.data(), body.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("write " + shown(key), errno);
     body.remove_prefix(static_cast<size_t>(n));
   }
-  if (fsync(fd.get()) != 0) fail("write " + shown(key), errno);
+  if (fsync(file.fd()) != 0) fail("write " + shown(key), errno);
   file.publish(0);
   if (fsync(file.folder_.get()) != 0) fail("write " + shown(key), errno);
 }
@@ -147,6 +152,25 @@ void LocalWriter::remove(std::string_view key) {
   } catch (const base::NotFoundError&) {
     // Its folder is gone, and so is it.
   }
+}
+
+bool remove_unfinished(int folder, const std::string& name) {
+  UniqueFd file(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) return errno == ENOENT;
+  struct stat st{};
+  if (fstat(file.get(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) return false;
+  return unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT;
+}
+
+void LocalWriter::remove_leftovers() {
+  if (looked_for_leftovers_.exchange(true)) return;
+  DIR* stream = opendir(root_path_.c_str());
+  if (!stream) return;
+  while (dirent* entry = readdir(stream))
+    if (std::string name = entry->d_name; name.starts_with(kUnfinishedFilePrefix))
+      remove_unfinished(dirfd(stream), name);
+  closedir(stream);
 }
 
 void LocalWriter::sync() {

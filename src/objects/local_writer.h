@@ -24,13 +24,13 @@ class LocalWriter {
  public:
   explicit LocalWriter(std::string root) : root_path_(std::move(root)) {}
 
-  // A file under another name in the folder where it will be. Gone with this object unless it was published.
+  // A file under another name in the folder where it will be, empty at first. Gone with this object unless it
+  // was published; one that a killed program left behind is not locked any more (see remove_unfinished).
   class NewFile {
    public:
     ~NewFile();
     NewFile(NewFile&&) noexcept = default;
-    // To be created and written by the caller; valid as long as this object.
-    std::string path() const;
+    int fd() const { return file_.get(); }
     // Gives it its name, in the place of the file that has it now. `mtime_ns`: nanoseconds since the epoch,
     // 0: now.
     void publish(int64_t mtime_ns);
@@ -38,7 +38,7 @@ class LocalWriter {
    private:
     friend class LocalWriter;
     NewFile() = default;
-    base::UniqueFd folder_;
+    base::UniqueFd folder_, file_;
     std::string name_, draft_, shown_;
   };
 
@@ -48,6 +48,8 @@ class LocalWriter {
   void make_folder(std::string_view key);
   // Fine when there is no such file.
   void remove(std::string_view key);
+  // Takes away what killed programs left in the root itself; only the first call looks.
+  void remove_leftovers();
   // Everything written so far is on the disk afterwards.
   void sync();
   bool written() const { return written_.load(); }  // something was begun since the last sync()
@@ -61,7 +63,11 @@ class LocalWriter {
   const std::string root_path_;
   std::mutex mutex_;
   base::UniqueFd root_;
-  std::atomic<bool> written_ = false;
+  std::atomic<bool> written_ = false, looked_for_leftovers_ = false;
 };
+
+// Takes away what a program that was killed left of a file in the open folder `folder`: `name` begins with
+// kUnfinishedFilePrefix. False: somebody is writing it.
+bool remove_unfinished(int folder, const std::string& name);
 
 }  // namespace millrace::objects

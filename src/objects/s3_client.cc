@@ -160,7 +160,7 @@ ClientResponse S3Client::send(Call& call) {
           return false;
         }
       };
-    GatePass pass(options_.gate.get());
+    GatePass pass(call.outside_gate ? nullptr : options_.gate.get());
     ++traffic.requests;
     bool answered = false, throttled = false;
     try {

@@ -50,20 +50,27 @@ struct ObjectDetails {
   http::Headers encryption;  // x-amz-server-side-encryption and its key, as they would be sent
 };
 
-struct UploadOptions {
+// How an upload in parts can be found again by another run.
+struct PartsOptions {
+  // Called before one is created (it may throw to prevent that), and told its id when it is. With `begun` set
+  // a failed upload is kept, else it is aborted.
+  std::function<void()> beginning;
+  std::function<void(const std::string& upload_id)> begun;
+  // Goes on with that one: parts that are there are not sent again. Of files those whose bytes are the
+  // file's; else the caller knows that the source is the same. One that is gone begins anew.
+  std::string resume;
+};
+
+struct UploadOptions : PartsOptions {
   http::Headers headers;  // Content-Type, x-amz-meta-*, x-amz-tagging, x-amz-storage-class, …
   // Conditions on what is there: an ETag without quotes; or nothing at all. ConflictError when they fail.
   std::string if_match;
   bool if_none_match = false;
   // Bytes sent since the last call; one call at a time, from any thread; may throw to stop.
   std::function<void(uint64_t bytes)> progress;
-  // Files in parts: told the upload id when the upload begins, so that another run can pass it as `resume`;
-  // with it set a failed upload is kept, else it is aborted.
-  std::function<void(const std::string& upload_id)> begun;
-  std::string resume;  // parts that are there and whose bytes are the file's are not sent again
 };
 
-struct CopyOptions {
+struct CopyOptions : PartsOptions {
   bool tags = true;       // on copies in parts, where S3 does not do it
   http::Headers headers;  // replace those of the source when `replace_headers`; x-amz-storage-class and
   bool replace_headers = false;  // x-amz-server-side-encryption* and x-amz-acl count in any case
@@ -93,6 +100,8 @@ struct DownloadResult {
   ObjectInfo info;
   bool verified = false;  // against a checksum or MD5 that the server keeps
 };
+
+struct ListedPart;  // s3_xml.h
 
 struct RemoveFailure {
   std::string key, code, message;
@@ -125,6 +134,10 @@ class S3Client final : public ObjectReader {
   // `etag` the object must still have it (ConflictError).
   DownloadResult get_file(std::string_view key, const std::string& path, std::string_view etag = {},
                           const std::function<void(uint64_t bytes)>& progress = {});
+  // The same into an open, empty file; what is in it after an error means nothing. `listed`: what the object
+  // must still be (its key does not count); a small one then costs one request.
+  DownloadResult get_into(std::string_view key, int file, const ObjectInfo* listed,
+                          const std::function<void(uint64_t bytes)>& progress = {});
   std::string url() const override;
   http::Headers::Field tags_header(std::string_view key);  // {"x-amz-tagging", "a=1&b=2"}, empty value: none
 
@@ -146,7 +159,7 @@ class S3Client final : public ObjectReader {
                        const std::function<void(uint64_t bytes)>& progress = {});
   std::string put_file(std::string_view key, const std::string& path, const UploadOptions& options);
   // Stores `size` bytes that `read` gives range by range, from several threads at once when there is more
-  // than one part; each part in flight is held in memory.
+  // than one part. Parts in flight are held in memory: S3Traffic::buffers bounds those of the whole job.
   using ReadRange = std::function<void(uint64_t offset, char* out, size_t length)>;
   std::string put_from(std::string_view key, uint64_t size, const ReadRange& read,
                        const UploadOptions& options);
@@ -164,6 +177,10 @@ class S3Client final : public ObjectReader {
   bool copied_by_one_request(uint64_t size) const { return size <= options_.copy_single_bytes_max; }
   void start_copy(const std::string& source_bucket, const ObjectInfo& source, std::string_view key,
                   const CopyOptions& options, std::function<void(CopyResult, std::exception_ptr)> done);
+  // Uploads in parts of exactly this key that were begun at `since` (by the server's clock) or later.
+  std::vector<std::string> uploads_of(std::string_view key, base::TimeMs since);
+  // Fine when it is gone or was completed. Asks no gate: also a job that is being stopped tidies up.
+  void abort_upload(std::string_view key, const std::string& upload_id);
   // As the server writes it, to be given to another object of the same owner.
   std::string acl(std::string_view key);
   void put_acl(std::string_view key, const std::string& document);
@@ -190,9 +207,15 @@ class S3Client final : public ObjectReader {
   struct Upload;  // one in parts
   std::string put_single(std::string_view key, int file, uint64_t size, const UploadOptions& options);
   std::string put_parts(std::string_view key, int file, uint64_t size, const UploadOptions& options);
-  void find_parts(Upload& upload, int file);
+  // What an earlier run has sent already and `is_right` says is what would be sent now. False: the upload is
+  // gone.
+  bool find_parts(Upload& upload, const std::function<bool(size_t i, const ListedPart& part)>& is_right);
+  // Goes on with an upload or begins one.
+  void open_upload(Upload& upload, const http::Headers& headers, const PartsOptions& options,
+                   const std::function<bool(size_t i, const ListedPart& part)>& is_right);
   std::string create_upload(std::string_view key, const http::Headers& headers);
-  void abort_upload(std::string_view key, const std::string& upload_id);
+  // After an error, which is what the caller must hear.
+  void abort_unless_kept(const Upload& upload, const PartsOptions& options);
   CopyResult complete(std::string_view key, const std::string& upload_id,
                       const std::vector<std::string>& etags, const std::string& crc32,
                       const UploadOptions& options);

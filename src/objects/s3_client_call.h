@@ -26,6 +26,7 @@ struct S3Client::Call {
   std::function<bool(std::string_view)> on_body;
   // An answer of 200 may be an error all the same (copies and completions).
   bool error_in_success = false;
+  bool outside_gate = false;
   // Statuses that are an answer and not an error.
   std::vector<int> accepted;
 };

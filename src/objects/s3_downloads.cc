@@ -279,31 +279,45 @@ void S3Client::download_parts(std::string_view key, int file, const ObjectDetail
   result.verified = true;
 }
 
+DownloadResult S3Client::get_into(std::string_view key, int file, const ObjectInfo* listed,
+                                  const std::function<void(uint64_t bytes)>& progress) {
+  const uint64_t in_parts_above = 2 * options_.part_bytes;
+  auto require_same = [&](const ObjectInfo& info) {
+    if (listed && info.etag != listed->etag)
+      throw base::ConflictError("get " + url() + "/" + std::string(key) + ": the object has changed",
+                                "PreconditionFailed");
+  };
+  DownloadResult result;
+  if (!listed || listed->size > in_parts_above) {
+    ObjectDetails object = details(key);
+    require_same(object.info);
+    if (object.info.size > in_parts_above) {
+      result.info = object.info;
+      download_parts(key, file, object, result, progress);
+      return result;
+    }
+  }
+  uint64_t at = 0;
+  result = get(key, [&](std::string_view bytes) {
+    write_at(file, at, bytes);
+    at += bytes.size();
+    if (progress) progress(bytes.size());
+  });
+  require_same(result.info);
+  return result;
+}
+
 DownloadResult S3Client::get_file(std::string_view key, const std::string& path, std::string_view etag,
                                   const std::function<void(uint64_t bytes)>& progress) {
-  ObjectDetails object = details(key);
-  if (!etag.empty() && object.info.etag != etag)
-    throw base::ConflictError("get " + url() + "/" + std::string(key) + ": the object has changed",
-                              "PreconditionFailed");
   std::string temporary = path + ".part-" + base::random_hex(8);
   base::UniqueFd file(open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!file) throw base::DeniedError(base::system_message("create " + temporary, errno));
   try {
-    DownloadResult result;
-    result.info = object.info;
-    if (object.info.size > 2 * options_.part_bytes) {
-      download_parts(key, file.get(), object, result, progress);
-    } else {
-      uint64_t at = 0;
-      result = get(key, [&](std::string_view bytes) {
-        write_at(file.get(), at, bytes);
-        at += bytes.size();
-        if (progress) progress(bytes.size());
-      });
-      if (!etag.empty() && result.info.etag != etag)
-        throw base::ConflictError("get " + url() + "/" + std::string(key) + ": the object has changed",
-                                  "PreconditionFailed");
-    }
+    ObjectInfo expected = details(key).info;
+    if (!etag.empty() && expected.etag != etag)
+      throw base::ConflictError("get " + url() + "/" + std::string(key) + ": the object has changed",
+                                "PreconditionFailed");
+    DownloadResult result = get_into(key, file.get(), &expected, progress);
     if (rename(temporary.c_str(), path.c_str()) != 0)
       throw base::DeniedError(base::system_message("rename " + temporary + " to " + path, errno));
     return result;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 
 namespace millrace::objects {
 
@@ -43,9 +45,44 @@ class RequestGate {
   virtual void leave(bool throttled) = 0;
 };
 
+// What may be held in memory at once. Thread-safe.
+class ByteBudget {
+ public:
+  explicit ByteBudget(uint64_t bytes) : left_(bytes), all_(bytes) {}
+  // Waits until they are there; more than all there are counts as all.
+  class Share {
+   public:
+    Share(ByteBudget& budget, uint64_t bytes)
+        : budget_(budget), bytes_(bytes < budget.all_ ? bytes : budget.all_) {
+      std::unique_lock lock(budget_.mutex_);
+      budget_.freed_.wait(lock, [&] { return budget_.left_ >= bytes_; });
+      budget_.left_ -= bytes_;
+    }
+    ~Share() {
+      std::lock_guard lock(budget_.mutex_);
+      budget_.left_ += bytes_;
+      budget_.freed_.notify_all();
+    }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+   private:
+    ByteBudget& budget_;
+    const uint64_t bytes_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  uint64_t left_;
+  const uint64_t all_;
+};
+
 // Shared by the clients of one job. Thread-safe.
 struct S3Traffic {
+  static constexpr uint64_t kBufferBytes = 64ull * 1024 * 1024;
   RetryQuota quota;
+  ByteBudget buffers{kBufferBytes};   // parts of objects on their way through the job
   std::atomic<uint64_t> requests{0};  // attempts, retries among them
   std::atomic<uint64_t> retries{0};
   std::atomic<uint64_t> throttled{0};                      // answers of 429, 503 or with a throttling code

@@ -209,20 +209,50 @@ std::string S3Client::create_upload(std::string_view key, const http::Headers& h
 }
 
 void S3Client::abort_upload(std::string_view key, const std::string& upload_id) {
+  Call abort;
+  abort.method = "DELETE";
+  abort.key = key;
+  abort.query = "uploadId=" + base::percent_encode(upload_id);
+  abort.accepted = {404};
+  abort.outside_gate = true;
+  send(abort);
+}
+
+void S3Client::abort_unless_kept(const Upload& upload, const PartsOptions& options) {
+  if (options.begun || !options.resume.empty()) return;
   try {
-    Call abort;
-    abort.method = "DELETE";
-    abort.key = key;
-    abort.query = "uploadId=" + base::percent_encode(upload_id);
-    abort.accepted = {404};
-    send(abort);
+    abort_upload(upload.key, upload.id);
   } catch (const base::Error&) {
     // What went wrong first is what the caller must hear.
   }
 }
 
-// What an earlier run has sent already, if it is what the file holds now.
-void S3Client::find_parts(Upload& upload, int file) {
+std::vector<std::string> S3Client::uploads_of(std::string_view key, base::TimeMs since) {
+  std::vector<std::string> ids;
+  UploadsPage page;
+  do {
+    Call call;
+    call.method = "GET";
+    call.query = "encoding-type=url";
+    if (page.truncated) call.query += "&key-marker=" + base::percent_encode(page.next_key);
+    call.query += "&prefix=" + base::percent_encode(key);
+    if (page.truncated && !page.next_id.empty())
+      call.query += "&upload-id-marker=" + base::percent_encode(page.next_id);
+    call.query += "&uploads=";
+    call.outside_gate = true;
+    UploadsPage next = uploads_page(send(call).body);
+    for (const ListedUpload& upload : next.uploads) {
+      if (upload.key != key) return ids;  // longer ones: those of the key itself come first
+      if (upload.initiated >= since) ids.push_back(upload.id);
+    }
+    if (next.truncated && next.next_key == page.next_key && next.next_id == page.next_id) break;
+    page = std::move(next);
+  } while (page.truncated);
+  return ids;
+}
+
+bool S3Client::find_parts(Upload& upload,
+                          const std::function<bool(size_t i, const ListedPart& part)>& is_right) {
   std::string after;
   for (;;) {
     Call call;
@@ -230,34 +260,46 @@ void S3Client::find_parts(Upload& upload, int file) {
     call.key = upload.key;
     if (!after.empty()) call.query = "part-number-marker=" + after + "&";
     call.query += "uploadId=" + base::percent_encode(upload.id);
-    PartsPage page = parts_page(send(call).body);
+    PartsPage page;
+    try {
+      page = parts_page(send(call).body);
+    } catch (const base::NotFoundError& error) {
+      if (error.code() != "NoSuchUpload") throw;
+      return false;
+    }
     for (const ListedPart& part : page.parts) {
       auto i = static_cast<size_t>(part.number - 1);
       if (part.number < 1 || i >= upload.etags.size() || part.size != upload.length(i)) continue;
-      std::string crc32 = part.crc32.empty() ? "" : hash_file(file, upload.offset(i), upload.length(i)).crc32;
-      bool same = part.crc32.empty() ? md5_of_file(file, upload.offset(i), upload.length(i)) == part.etag
-                                     : base::base64(crc32) == part.crc32;
-      if (!same) continue;
+      if (!is_right(i, part)) continue;
       upload.etags[i] = part.etag;
-      upload.crc32s[i] = crc32;
+      upload.crc32s[i] = base::unbase64(part.crc32).value_or("");
     }
-    if (!page.truncated || page.next.empty() || page.next == after) return;
+    if (!page.truncated || page.next.empty() || page.next == after) return true;
     after = page.next;
   }
 }
 
-std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, const UploadOptions& options) {
-  Upload upload(key, size, options_.part_bytes);
+void S3Client::open_upload(Upload& upload, const http::Headers& headers, const PartsOptions& options,
+                           const std::function<bool(size_t i, const ListedPart& part)>& is_right) {
   if (!options.resume.empty()) {
     upload.id = options.resume;
-    find_parts(upload, file);
-  } else {
-    http::Headers headers = options.headers;
-    headers.add("x-amz-checksum-algorithm", "CRC32");
-    headers.add("x-amz-checksum-type", "FULL_OBJECT");  // readers can check it whatever the parts were
-    upload.id = create_upload(key, headers);
-    if (options.begun) options.begun(upload.id);
+    if (find_parts(upload, is_right)) return;
   }
+  if (options.beginning) options.beginning();
+  upload.id = create_upload(upload.key, headers);
+  if (options.begun) options.begun(upload.id);
+}
+
+std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, const UploadOptions& options) {
+  Upload upload(key, size, options_.part_bytes);
+  http::Headers headers = options.headers;
+  headers.add("x-amz-checksum-algorithm", "CRC32");
+  headers.add("x-amz-checksum-type", "FULL_OBJECT");  // readers can check it whatever the parts were
+  open_upload(upload, headers, options, [&](size_t i, const ListedPart& part) {
+    uint64_t offset = upload.offset(i), length = upload.length(i);
+    if (part.crc32.empty()) return md5_of_file(file, offset, length) == part.etag;
+    return base::base64(hash_file(file, offset, length).crc32) == part.crc32;
+  });
   std::mutex mutex;
   auto advanced = [&](uint64_t bytes) {
     std::lock_guard lock(mutex);
@@ -284,7 +326,7 @@ std::string S3Client::put_parts(std::string_view key, int file, uint64_t size, c
     return complete(key, upload.id, upload.etags, upload.whole_crc32(), options).etag;
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
-    if (!options.begun && options.resume.empty()) abort_upload(key, upload.id);
+    abort_unless_kept(upload, options);
     std::rethrow_exception(reason);
   }
 }
@@ -304,6 +346,7 @@ void S3Client::ensure_tags(std::string_view key, const http::Headers& headers) {
 std::string S3Client::put_from(std::string_view key, uint64_t size, const ReadRange& read,
                                const UploadOptions& options) {
   if (size <= options_.part_bytes) {
+    ByteBudget::Share share(options_.traffic->buffers, size);
     std::string body(static_cast<size_t>(size), '\0');
     read(0, body.data(), body.size());
     return put(key, body, options);
@@ -312,10 +355,12 @@ std::string S3Client::put_from(std::string_view key, uint64_t size, const ReadRa
   http::Headers headers = options.headers;
   headers.add("x-amz-checksum-algorithm", "CRC32");
   headers.add("x-amz-checksum-type", "FULL_OBJECT");
-  upload.id = create_upload(key, headers);
+  open_upload(upload, headers, options, [](size_t, const ListedPart&) { return true; });
   std::mutex mutex;
   try {
     in_parallel(upload.etags.size(), options_.parallel, [&](size_t i) {
+      if (!upload.etags[i].empty()) return;
+      ByteBudget::Share share(options_.traffic->buffers, upload.length(i));
       std::string body(static_cast<size_t>(upload.length(i)), '\0');
       read(upload.offset(i), body.data(), body.size());
       std::string crc32 = checksum_of(ChecksumAlgorithm::kCrc32, body);
@@ -335,7 +380,7 @@ std::string S3Client::put_from(std::string_view key, uint64_t size, const ReadRa
     return etag;
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
-    abort_upload(key, upload.id);
+    abort_unless_kept(upload, options);
     std::rethrow_exception(reason);
   }
 }
@@ -419,10 +464,11 @@ CopyResult S3Client::copy_parts(const std::string& source_bucket, const ObjectIn
     }
   }
   Upload upload(key, source.size, std::max(options_.copy_part_bytes, kPartBytesMin));
-  upload.id = create_upload(key, headers);
+  open_upload(upload, headers, options, [](size_t, const ListedPart&) { return true; });
   std::mutex mutex;
   try {
     in_parallel(upload.etags.size(), options_.parallel, [&](size_t i) {
+      if (!upload.etags[i].empty()) return;
       Call part;
       part.method = "PUT";
       part.key = key;
@@ -442,7 +488,7 @@ CopyResult S3Client::copy_parts(const std::string& source_bucket, const ObjectIn
     return result;
   } catch (...) {
     std::exception_ptr reason = std::current_exception();
-    abort_upload(key, upload.id);
+    abort_unless_kept(upload, options);
     std::rethrow_exception(reason);
   }
 }

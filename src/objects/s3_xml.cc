@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/url.h"
 
 namespace millrace::objects {
 namespace {
@@ -96,6 +97,26 @@ PartsPage parts_page(const std::string& body) {
                           without_etag_quotes(part.child_value("ETag")), part.child_value("ChecksumCRC32")});
   page.truncated = std::strcmp(result.child_value("IsTruncated"), "true") == 0;
   page.next = result.child_value("NextPartNumberMarker");
+  return page;
+}
+
+UploadsPage uploads_page(const std::string& body) {
+  pugi::xml_document document;
+  document.load_buffer(body.data(), body.size(), pugi::parse_default | pugi::parse_ws_pcdata_single);
+  pugi::xml_node result = document.child("ListMultipartUploadsResult");
+  if (!result)
+    throw base::CorruptError("the answer to a listing of uploads is no ListMultipartUploadsResult");
+  bool encoded = std::strcmp(result.child_value("EncodingType"), "url") == 0;
+  auto decoded = [&](const char* text) {
+    return encoded ? base::percent_decode(text, true) : std::string(text);
+  };
+  UploadsPage page;
+  for (pugi::xml_node upload : result.children("Upload"))
+    page.uploads.push_back({decoded(upload.child_value("Key")), upload.child_value("UploadId"),
+                            base::parse_iso8601(upload.child_value("Initiated")).value_or(0)});
+  page.truncated = std::strcmp(result.child_value("IsTruncated"), "true") == 0;
+  page.next_key = decoded(result.child_value("NextKeyMarker"));
+  page.next_id = result.child_value("NextUploadIdMarker");
   return page;
 }
 

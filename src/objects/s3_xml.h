@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
+
 namespace millrace::objects {
 
 struct S3Error {
@@ -44,5 +46,16 @@ struct PartsPage {
   std::string next;
 };
 PartsPage parts_page(const std::string& body);
+
+struct ListedUpload {
+  std::string key, id;
+  base::TimeMs initiated = 0;
+};
+struct UploadsPage {
+  std::vector<ListedUpload> uploads;
+  bool truncated = false;
+  std::string next_key, next_id;
+};
+UploadsPage uploads_page(const std::string& body);
 
 }  // namespace millrace::objects

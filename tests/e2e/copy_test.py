@@ -108,7 +108,7 @@ class Copy(unittest.TestCase):
                 self.assertEqual(head["Metadata"], {"who": "me", "note": "a b"})
                 tags = self.s3.get_object_tagging(Bucket=self.b, Key="y/" + key)["TagSet"]
                 self.assertEqual({tag["Key"]: tag["Value"] for tag in tags}, {"one": "1", "two": "a b"})
-        self.assertEqual(self.s3.head_object(Bucket=self.b, Key="y/large")["ETag"][-3:], '-1"', "it went in parts")
+        self.assertEqual(self.s3.head_object(Bucket=self.b, Key="y/large")["ETag"][-3:], '-2"', "it went in parts")
         lines = {line["source"].rsplit("/", 1)[1]: line for line in self.report() if line["action"] == "copied"}
         self.assertIn("verified by etag", lines["small"]["reason"])
         self.assertIn("verified by ", lines["large"]["reason"])
@@ -302,6 +302,110 @@ class Copy(unittest.TestCase):
             self.assertLess(len(proxy.copies()), len(keys) + 2 * 64 + 1, "only what was in flight is copied again")
         self.assertEqual(self.keys(self.b), keys)
         self.assertFalse(os.path.exists(self.folder + "/j"), "the next run begins anew")
+
+    def run_until(self, proxy, words, is_enough, signal_number=signal.SIGKILL, then="drop"):
+        """Runs a copy, and kills it when a request is enough; `then` is what becomes of that request."""
+        begin, reached, dead = len(proxy.requests), threading.Event(), threading.Event()
+
+        def meddle(request):
+            if not dead.is_set() and (reached.is_set() or is_enough(proxy.requests[begin:])):
+                reached.set()
+                dead.wait(60)
+                return then
+            return None
+
+        proxy.meddle = meddle
+        process = subprocess.Popen(self.command(*words), env=self.environment(proxy.endpoint), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self.assertTrue(reached.wait(60))
+            process.send_signal(signal_number)
+            if signal_number == signal.SIGKILL:
+                process.wait(60)
+        finally:
+            dead.set()
+            process.wait(60)
+        proxy.meddle = lambda request: None
+
+    def uploads(self, bucket):
+        return [u["UploadId"] for u in self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+    # Without this each killed run leaves parts in the bucket that nobody sees and somebody pays for.
+    def test_killed_uploads_go_on_and_leave_nothing(self):
+        content = os.urandom(42 << 20)
+        os.mkdir(self.folder + "/source")
+        path = self.folder + "/source/large file"
+        with open(path, "wb") as file:
+            file.write(content)
+        self.copy(self.folder + "/source", f"s3://{self.a}/x/")
+        parts = lambda requests: [r for r in requests if r.method == "PUT" and "partNumber" in r.query]  # noqa: E731
+        journal = ("--journal", self.folder + "/j")
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            for name, words in (("upload", (self.folder + "/source", f"s3://{self.b}/upload/")),
+                                ("copy", (f"s3://{self.a}/x/", f"s3://{self.b}/copy/", "--multipart-threshold", "5M")),
+                                ("stream", (f"s3://{self.a}/x/", f"s3://{self.b}/stream/", "--source-endpoint", self.server.endpoint)),
+                                ("one", (path, f"s3://{self.b}/one/"))):
+                with self.subTest(name):
+                    self.run_until(proxy, (*words, *journal), lambda requests: len(parts(requests)) > 5 if name == "copy" else len(parts(requests)) > 4)
+                    wait_until(lambda: len(self.uploads(self.b)) == 1, "the upload is there, with what was on its way")
+                    upload = self.uploads(self.b)[0]
+                    there = lambda: len(self.s3.list_parts(Bucket=self.b, Key=name + "/large file", UploadId=upload).get("Parts", []))  # noqa: E731
+                    wait_until(lambda: there() >= 1, "parts are there")
+                    begin = len(proxy.requests)
+                    self.assertEqual(self.copy(*words, *journal, "--resume", endpoint=proxy.endpoint)["counts"]["copied"], 1)
+                    sent = parts(proxy.requests[begin:])
+                    self.assertEqual({r.query["uploadId"] for r in sent}, {upload}, "the same upload goes on")
+                    self.assertLess(len(sent), 9 if name == "copy" else 6)
+                    self.assertEqual(self.body(self.b, name + "/large file"), content)
+                    self.assertEqual(self.uploads(self.b), [])
+            with self.subTest("the source is another one meanwhile"):
+                words = (f"s3://{self.a}/x/", f"s3://{self.b}/changed/", "--multipart-threshold", "5M", *journal)
+                self.run_until(proxy, words, lambda requests: len(parts(requests)) > 3)
+                self.put(self.a, "x/large file", content[:20 << 20])
+                self.copy(*words, "--resume")
+                self.assertEqual((self.body(self.b, "changed/large file") == content[:20 << 20], self.uploads(self.b)), (True, []))
+            with self.subTest("the source is gone, and the run begins anew"):
+                words = (f"s3://{self.a}/x/", f"s3://{self.b}/gone/", "--multipart-threshold", "5M", *journal)
+                self.run_until(proxy, words, lambda requests: len(parts(requests)) > 2)
+                self.assertEqual(len(self.uploads(self.b)), 1)
+                self.s3.delete_object(Bucket=self.a, Key="x/large file")
+                self.put(self.a, "x/small")
+                self.copy(*words)
+                self.assertEqual(self.uploads(self.b), [])
+            words = (path, f"s3://{self.b}/", *journal)
+            with self.subTest("killed before the upload had a name"):
+                self.run_until(proxy, words, lambda requests: any("uploads" in r.query for r in requests), then=None)
+                wait_until(lambda: len(self.uploads(self.b)) == 1, "the server made it all the same")
+                self.copy(path, f"s3://{self.b}/elsewhere", *journal, code=2)
+                self.copy(*words, "--resume")
+                self.assertEqual((self.body(self.b, "large file") == content, self.uploads(self.b)), (True, []))
+            with self.subTest("stopped, without a journal"):
+                self.s3.delete_object(Bucket=self.b, Key="large file")
+                self.run_until(proxy, (path, f"s3://{self.b}/", "--journal", "none"), lambda requests: len(parts(requests)) > 2, signal.SIGTERM)
+                self.assertEqual((self.keys(self.b, "large"), self.uploads(self.b)), ([], []))
+
+    # Without this each killed run leaves a hidden file, as large as the object was.
+    def test_killed_downloads_leave_nothing(self):
+        self.put(self.a, "x/deep/large", b"d" * (40 << 20))
+        self.put(self.a, "x/small", b"s")
+        target = self.folder + "/target"
+        hidden = lambda folder: [name for name in os.listdir(folder) if name.startswith(".")]  # noqa: E731
+        for words, folder, done in (((f"s3://{self.a}/x/", target), target + "/deep", target + "/deep/large"),
+                                    ((f"s3://{self.a}/x/deep/large", self.folder + "/one/"), self.folder + "/one", self.folder + "/one/large")):
+            with MeddlingProxy(self.server.endpoint) as proxy:
+                self.run_until(proxy, words, lambda requests: len([r for r in requests if "range" in r.headers]) > 4)
+                self.assertEqual(len(hidden(folder)), 1)
+                self.copy(*words, "--dry-run")
+                self.assertEqual(len(hidden(folder)), 1)
+                reached, go_on = threading.Event(), threading.Event()
+                proxy.meddle = lambda r: (reached.set(), go_on.wait(60))[2:] or None if "range" in r.headers else None
+                process = subprocess.Popen(self.command(*words, "--resume"), env=self.environment(proxy.endpoint), stdout=subprocess.DEVNULL)
+                self.assertTrue(reached.wait(60))
+                self.assertEqual(len(hidden(folder)), 1, "that of the killed run is gone, this one has its own")
+                self.copy(words[0], folder if folder.endswith("one") else target, "--exclude", "*", "--journal", "none")
+                self.assertEqual(len(hidden(folder)), 1, "what is being written stays")
+                go_on.set()
+                self.assertEqual(process.wait(60), 0)
+                self.assertEqual((hidden(folder), os.path.getsize(done)), ([], 40 << 20))
 
     # Without this what failed is forgotten by the run that goes on.
     def test_failed_runs_go_on(self):

@@ -27,7 +27,8 @@ CopyJob::CopyJob(const JobOptions& options, const base::Clock& clock, JobResult&
       limiter_(std::make_shared<Limiter>(options.limits, &stopping_)),
       sites_(options.from, options.to,
              {traffic_, limiter_, options.limits.concurrency, options.multipart_threshold}),
-      pool_(options.listings + 2) {
+      pool_(options.listings + 2),
+      uploads_([this] { save_uploads(); }, clock, stopping_) {
   limiter_->set_on_room([this] { begin_ready(); });
 }
 
@@ -172,11 +173,18 @@ void CopyJob::open_outputs() {
 
 void CopyJob::resume() {
   if (!journal_) return;
-  if (options_.resume) {
-    if (auto state = journal_->load()) {
-      if (state->fingerprint != fingerprint_)
-        throw base::UsageError("the journal " + journal_->location() +
-                               " is of another list or of other options: remove it to begin anew");
+  if (auto state = journal_->load()) {
+    bool same = state->fingerprint == fingerprint_;
+    if (!same && options_.resume)
+      throw base::UsageError("the journal " + journal_->location() +
+                             " is of another list or of other options: remove it to begin anew");
+    if (!same && !state->uploads.empty())
+      throw base::UsageError(
+          "the journal " + journal_->location() + " is of another list, and knows " +
+          std::to_string(state->uploads.size()) +
+          " uploads that a run has not finished: --resume that run, or remove the journal");
+    uploads_.adopt(std::move(state->uploads));
+    if (options_.resume) {
       for (auto [first, last] : state->done)
         for (size_t i = first; i <= last && i < rows_.size(); ++i)
           if (!done_[i]) {
@@ -212,7 +220,17 @@ void CopyJob::save_journal() {
       else
         state.rows.erase(row->index);
   }
+  std::lock_guard lock(journal_mutex_);
+  state.uploads = uploads_.all();
   journal_->save(state);
+  saved_ = std::move(state);
+}
+
+// In between, of uploads alone: what else the journal says is what was on the disk when it was last written.
+void CopyJob::save_uploads() {
+  std::lock_guard lock(journal_mutex_);
+  saved_.uploads = uploads_.all();
+  journal_->save(saved_);
 }
 
 std::optional<RowLeft> CopyJob::left_of(RowState& row) {
@@ -229,6 +247,15 @@ std::optional<RowLeft> CopyJob::left_of(RowState& row) {
 
 void CopyJob::finish() {
   sites_.sync_folders();
+  if (!stopping_ && journal_)
+    uploads_.abort_rest([&](const std::string& bucket) { return sites_.bucket(false, bucket, "").client; },
+                        [&](const OpenUpload& upload, const base::Error& error) {
+                          ++failed_;
+                          result_.item_failed(
+                              "s3://" + upload.bucket + "/" + upload.key,
+                              std::string("an upload of an earlier run is still there: ") + error.what(),
+                              "UploadLeft");
+                        });
   if (report_) report_->finish();
   if (stopping_) {
     save_journal();

@@ -50,6 +50,7 @@ class CopyJob {
   void open_outputs();
   void resume();
   void save_journal();
+  void save_uploads();
   // What a later run would have to do for a row; nothing: all of it.
   static std::optional<RowLeft> left_of(RowState& row);
   void finish();
@@ -134,6 +135,9 @@ class CopyJob {
   base::WorkerPool pool_;  // pages of listings on their way
   std::unique_ptr<Report> report_;
   std::unique_ptr<Journal> journal_;
+  std::mutex journal_mutex_;  // of `saved_`, and while the journal is written
+  JournalState saved_;
+  OpenUploads uploads_;
   std::string fingerprint_;
 
   std::vector<Row> rows_;

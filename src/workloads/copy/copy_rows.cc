@@ -52,6 +52,7 @@ void CopyJob::begin_row(size_t index) {
   state->transfer.keep_encryption = options_.keep_encryption;
   state->transfer.verify = options_.verify;
   state->transfer.server_side = sites_.same_service();
+  state->transfer.uploads = journal_ ? &uploads_ : nullptr;
   state->transfer.stream_if_denied = !sites_.same_credentials();
   if (state->single) {
     try {
@@ -224,6 +225,7 @@ std::string CopyJob::kind_name(base::ErrorKind kind) {
 
 void CopyJob::plan_single(const std::shared_ptr<RowState>& state) {
   if (!has(state->source_key)) return;
+  if (!state->to.is_s3() && !options_.dry_run) state->to.folder->remove_leftovers();
   ObjectInfo source = head(state->from, state->source_key);
   std::optional<ObjectInfo> destination;
   try {
@@ -271,7 +273,8 @@ void CopyJob::compare_range(const std::shared_ptr<RowState>& state, RangeProgres
       break_row(*state, error);
     };
     std::unique_ptr<Listing> source = state->from.list(bounds, pool_, unreadable);
-    std::unique_ptr<Listing> destination = state->to.list(bounds, pool_, unreadable);
+    std::unique_ptr<Listing> destination =
+        state->to.list(bounds, pool_, unreadable, options_.dry_run ? Leftovers::kKeep : Leftovers::kRemove);
     bool may_split = state->from.is_s3() && state->to.is_s3();
     MergeCounts counts = merge(
         *source, *destination, state->rules,

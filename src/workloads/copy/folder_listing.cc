@@ -24,8 +24,8 @@ std::unique_ptr<base::Error> error_of(const std::string& what, int number) {
 
 class FolderListing final : public Listing {
  public:
-  FolderListing(const std::string& folder, KeyRange range, Unreadable unreadable)
-      : folder_(folder), range_(std::move(range)), unreadable_(std::move(unreadable)) {
+  FolderListing(const std::string& folder, KeyRange range, Unreadable unreadable, Leftovers leftovers)
+      : folder_(folder), range_(std::move(range)), unreadable_(std::move(unreadable)), leftovers_(leftovers) {
     root_.reset(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root_) {
       if (errno == ENOENT) return;
@@ -103,7 +103,12 @@ class FolderListing final : public Listing {
     errno = 0;
     while (dirent* entry = readdir(stream)) {
       std::string name = entry->d_name;
-      if (name == "." || name == ".." || name.starts_with(kUnfinishedPrefix)) continue;
+      if (name == "." || name == "..") continue;
+      if (name.starts_with(kUnfinishedPrefix)) {
+        if (leftovers_ == Leftovers::kRemove) objects::remove_unfinished(dirfd(stream), name);
+        errno = 0;
+        continue;
+      }
       unsigned char type = entry->d_type;
       if (type == DT_UNKNOWN) {
         struct stat st{};
@@ -126,14 +131,16 @@ class FolderListing final : public Listing {
   const std::string folder_;
   KeyRange range_;
   Unreadable unreadable_;
+  const Leftovers leftovers_;
   UniqueFd root_;
   std::vector<Level> stack_;
 };
 
 }  // namespace
 
-std::unique_ptr<Listing> list_folder(const std::string& folder, KeyRange range, Unreadable unreadable) {
-  return std::make_unique<FolderListing>(folder, std::move(range), std::move(unreadable));
+std::unique_ptr<Listing> list_folder(const std::string& folder, KeyRange range, Unreadable unreadable,
+                                     Leftovers leftovers) {
+  return std::make_unique<FolderListing>(folder, std::move(range), std::move(unreadable), leftovers);
 }
 
 }  // namespace millrace::copy

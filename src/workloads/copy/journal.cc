@@ -57,6 +57,12 @@ std::string journal_text(const JournalState& state) {
     out += "\n" + json::serialize(json::object{
                       {"row", row}, {"ranges", std::move(ranges)}, {"failed", std::move(failed)}});
   }
+  for (const OpenUpload& upload : state.uploads)
+    out += "\n" + json::serialize(json::object{{"upload", upload.id},
+                                               {"bucket", upload.bucket},
+                                               {"key", text_of(upload.key)},
+                                               {"version", upload.version},
+                                               {"begun", upload.begun}});
   return out + "\n";
 }
 
@@ -78,6 +84,12 @@ JournalState parse_journal(const std::string& text) {
         state.done.emplace_back(pair.get_array()[0].to_number<size_t>(),
                                 pair.get_array()[1].to_number<size_t>());
       }
+      continue;
+    }
+    if (auto id = base::find_string(object, "upload")) {
+      auto text = [&](const char* name) { return std::string(base::find_string(object, name).value_or("")); };
+      state.uploads.push_back({text("bucket"), bytes_at(object, "key"), std::string(*id), text("version"),
+                               base::find_int(object, "begun").value_or(0)});
       continue;
     }
     auto row = base::find_int(object, "row");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "workloads/copy/listing.h"
+#include "workloads/copy/open_uploads.h"
 
 namespace millrace::copy {
 
@@ -25,6 +26,7 @@ struct JournalState {
   std::string fingerprint;                      // of the list and the options that change what is done
   std::vector<std::pair<size_t, size_t>> done;  // first and last row, ascending
   std::map<size_t, RowLeft> rows;               // begun and not done; others begin anew
+  std::vector<OpenUpload> uploads;
 };
 
 // A file, or an object in a bucket, that is replaced as a whole: complete or as it was before. One thread.

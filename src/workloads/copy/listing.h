@@ -34,9 +34,11 @@ std::unique_ptr<Listing> list_bucket(std::shared_ptr<objects::S3Client> client, 
 
 // The files below a folder, as objects::open_local() sees them but in order, which costs the names of the
 // folders on the way. `unreadable` is told what could not be listed. A folder that is not there is empty.
-// Files that a copy was writing when it was killed are passed over.
+// Files that a copy is writing are passed over; those of one that was killed are taken away, if asked for.
 using Unreadable = std::function<void(const std::string& key, const base::Error& error)>;
-std::unique_ptr<Listing> list_folder(const std::string& folder, KeyRange range, Unreadable unreadable);
+enum class Leftovers { kKeep, kRemove };
+std::unique_ptr<Listing> list_folder(const std::string& folder, KeyRange range, Unreadable unreadable,
+                                     Leftovers leftovers = Leftovers::kKeep);
 
 // How the names of unfinished files begin.
 inline constexpr std::string_view kUnfinishedPrefix = objects::kUnfinishedFilePrefix;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kAttempts = 8;  // a storm of 503 may last half a minute
 constexpr uint64_t kSingleCopyMax = 5ull << 30;
+constexpr uint64_t kCopyPartMin = 5ull << 20;  // S3's own limits
 // Clients and folders kept open: rows of thousands of buckets or folders must not run out of anything.
 constexpr size_t kKeptMax = 256;
 
@@ -19,9 +20,10 @@ std::string Site::url(const std::string& relative) const {
   return is_s3() ? client->url() + "/" + key(relative) : path(relative);
 }
 
-std::unique_ptr<Listing> Site::list(KeyRange range, base::WorkerPool& pool, Unreadable unreadable) const {
+std::unique_ptr<Listing> Site::list(KeyRange range, base::WorkerPool& pool, Unreadable unreadable,
+                                    Leftovers leftovers) const {
   if (is_s3()) return list_bucket(client, prefix, std::move(range), pool);
-  return list_folder(folder->path(), std::move(range), std::move(unreadable));
+  return list_folder(folder->path(), std::move(range), std::move(unreadable), leftovers);
 }
 
 Sites::Sites(ServiceOptions source, ServiceOptions destination, Shared shared)
@@ -45,6 +47,7 @@ const objects::S3ClientOptions& Sites::base_of(bool source) {
     options.gate = shared_.gate;
     options.attempts_max = kAttempts;
     options.copy_single_bytes_max = std::min(shared_.multipart_threshold, kSingleCopyMax);
+    options.copy_part_bytes = std::clamp(shared_.multipart_threshold, kCopyPartMin, options.copy_part_bytes);
     bases_[side] = std::move(options);
   }
   return *bases_[side];

@@ -31,7 +31,8 @@ struct Site {
   // Where a file is, for reading.
   std::string path(const std::string& relative) const { return folder->path() + "/" + relative; }
   std::string url(const std::string& relative) const;
-  std::unique_ptr<Listing> list(KeyRange range, base::WorkerPool& pool, Unreadable unreadable) const;
+  std::unique_ptr<Listing> list(KeyRange range, base::WorkerPool& pool, Unreadable unreadable,
+                                Leftovers leftovers = Leftovers::kKeep) const;
 };
 
 // Opens sites and keeps what they share: one HTTP client, one client a bucket, one writer a folder.

@@ -97,6 +97,14 @@ void add_acl(http::Headers& headers, const TransferOptions& options) {
   if (!options.acl.empty() && options.acl != "keep") headers.add("x-amz-acl", options.acl);
 }
 
+// Notes an upload in parts for as long as it may be left behind.
+void noted(OpenUploads* uploads, const Site& to, const std::string& key, const ObjectInfo& source,
+           objects::PartsOptions& parts, const std::function<void()>& work) {
+  if (!uploads) return work();
+  std::string version = source.etag.empty() ? std::to_string(source.mtime_ns) : source.etag;
+  uploads->during(*to.client, to.key(key), version + "/" + std::to_string(source.size), parts, work);
+}
+
 // Bytes go through this process: other endpoints, or credentials that see one side only.
 Transferred stream(const Site& from, const ObjectInfo& source, const Site& to, const std::string& key,
                    const TransferOptions& options) {
@@ -118,13 +126,15 @@ Transferred stream(const Site& from, const ObjectInfo& source, const Site& to, c
   http::Headers::Field tags = from.client->tags_header(source_key);
   if (!tags.second.empty()) upload.headers.add(tags.first, tags.second);
   Transferred done;
-  done.etag = to.client->put_from(
-      to.key(key), source.size,
-      [&](uint64_t offset, char* out, size_t length) {
-        if (from.client->read(source_key, offset, out, length, source.etag) != length)
-          throw changed(from.url(source.key));
-      },
-      upload);
+  noted(options.uploads, to, key, source, upload, [&] {
+    done.etag = to.client->put_from(
+        to.key(key), source.size,
+        [&](uint64_t offset, char* out, size_t length) {
+          if (from.client->read(source_key, offset, out, length, source.etag) != length)
+            throw changed(from.url(source.key));
+        },
+        upload);
+  });
   return done;
 }
 
@@ -136,7 +146,9 @@ Transferred copy_in_server(const Site& from, const ObjectInfo& source, const Sit
   if (options.keep_encryption)
     for (const auto& [name, value] : from.client->details(whole.key).encryption)
       copy.headers.add(name, value);
-  objects::CopyResult result = to.client->copy(from.client->options().bucket, whole, to.key(key), copy);
+  objects::CopyResult result;
+  noted(options.uploads, to, key, source, copy,
+        [&] { result = to.client->copy(from.client->options().bucket, whole, to.key(key), copy); });
   return {std::move(result.etag), std::move(result.version_id), std::move(result.checksum), ""};
 }
 
@@ -152,7 +164,9 @@ Transferred upload(const Site& from, const ObjectInfo& source, const Site& to, c
   if (!options.storage_class.empty()) upload.headers.add("x-amz-storage-class", options.storage_class);
   add_acl(upload.headers, options);
   Transferred done;
-  done.etag = to.client->put_file(to.key(key), "/proc/self/fd/" + std::to_string(file.get()), upload);
+  noted(options.uploads, to, key, source, upload, [&] {
+    done.etag = to.client->put_file(to.key(key), "/proc/self/fd/" + std::to_string(file.get()), upload);
+  });
   // Written to while it was sent: what is stored now is neither the old nor the new file.
   if (fstat(file.get(), &st) != 0) throw base::TransientError(base::system_message("read " + path, errno));
   require_same(path, st, source);
@@ -166,7 +180,7 @@ Transferred download(const Site& from, const ObjectInfo& source, const Site& to,
     return {};
   }
   objects::LocalWriter::NewFile file = to.folder->create(key);
-  objects::DownloadResult got = from.client->get_file(from.key(source.key), file.path(), source.etag);
+  objects::DownloadResult got = from.client->get_into(from.key(source.key), file.fd(), &source);
   file.publish(source.last_modified * 1'000'000);
   Transferred done;
   done.etag = got.info.etag;
@@ -179,8 +193,6 @@ Transferred copy_file(const Site& from, const ObjectInfo& source, const Site& to
   base::UniqueFd in = open_file(path, st);
   require_same(path, st, source);
   objects::LocalWriter::NewFile file = to.folder->create(key);
-  base::UniqueFd out(open(file.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!out) throw base::DeniedError(base::system_message("write " + to.url(key), errno));
   std::string buffer(kCopyBytes, '\0');
   for (;;) {
     ssize_t n = read(in.get(), buffer.data(), buffer.size());
@@ -188,7 +200,7 @@ Transferred copy_file(const Site& from, const ObjectInfo& source, const Site& to
     if (n < 0) throw base::TransientError(base::system_message("read " + path, errno));
     if (n == 0) break;
     for (ssize_t at = 0; at < n;) {
-      ssize_t written = write(out.get(), buffer.data() + at, static_cast<size_t>(n - at));
+      ssize_t written = write(file.fd(), buffer.data() + at, static_cast<size_t>(n - at));
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) throw base::TransientError(base::system_message("write " + to.url(key), errno));
       at += written;

@@ -7,17 +7,19 @@
 #include "objects/checksum.h"
 #include "objects/s3_client.h"
 #include "workloads/copy/limiter.h"
+#include "workloads/copy/open_uploads.h"
 #include "workloads/copy/sites.h"
 
 namespace millrace::copy {
 
 struct TransferOptions {
-  std::string acl;                // see RowOptions
-  std::string storage_class;      // empty: as the source's
-  bool keep_encryption = false;   // as the source's; else the destination bucket's default
-  bool verify = false;            // ask afterwards for size and checksum
-  bool server_side = true;        // the server can copy by itself
-  bool stream_if_denied = false;  // the destination's credentials may not read the source: go through here
+  std::string acl;                 // see RowOptions
+  std::string storage_class;       // empty: as the source's
+  bool keep_encryption = false;    // as the source's; else the destination bucket's default
+  bool verify = false;             // ask afterwards for size and checksum
+  bool server_side = true;         // the server can copy by itself
+  OpenUploads* uploads = nullptr;  // notes those in parts; none: what is killed leaves them behind
+  bool stream_if_denied = false;   // the destination's credentials may not read the source: go through here
 };
 
 struct Transferred {

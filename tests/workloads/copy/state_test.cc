@@ -61,9 +61,11 @@ TEST(CopyJournal, ComesBackAsItWasWhateverTheKeys) {
   state.fingerprint = "f";
   state.done = {{0, 3}, {7, 7}};
   state.rows[4] = {{{"a\nb\"\\x41", "\xff\xfe"}, {"", ""}}, {"ключ", std::string("nul\0", 4)}};
+  state.uploads = {{"bucket", "key\n\xff", "id", "etag/5", 17}, {"bucket", "k", "", "", 0}};
   journal.save(state);
   auto back = journal.load();
   ASSERT_TRUE(back);
+  EXPECT_EQ(back->uploads, state.uploads);
   EXPECT_EQ(back->fingerprint, "f");
   EXPECT_EQ(back->done, state.done);
   EXPECT_EQ(back->rows, state.rows);
