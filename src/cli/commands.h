@@ -15,10 +15,12 @@ void add_why_command(CLI::App& app, int& exit_code);
 void add_events_command(CLI::App& app, int& exit_code);
 void add_watch_command(CLI::App& app, int& exit_code);
 void add_rules_command(CLI::App& app, int& exit_code);
+void add_iam_command(CLI::App& app, int& exit_code);
 void add_scan_command(CLI::App& app, int& exit_code);
 void add_copy_command(CLI::App& app, int& exit_code);
 void add_runner_command(CLI::App& app, int& exit_code);
 void add_objects_command(CLI::App& app, int& exit_code);
+void add_completion_command(CLI::App& app, int& exit_code);
 void add_api_coverage_command(CLI::App& app, int& exit_code);
 
 }  // namespace millrace::cli

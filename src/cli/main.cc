@@ -41,10 +41,12 @@ int main(int argc, char** argv) {
   millrace::cli::add_events_command(app, exit_code);
   millrace::cli::add_rules_command(app, exit_code);
   millrace::cli::add_watch_command(app, exit_code);
+  millrace::cli::add_iam_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);
   millrace::cli::add_copy_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);
   millrace::cli::add_objects_command(app, exit_code);
+  millrace::cli::add_completion_command(app, exit_code);
   millrace::cli::add_api_coverage_command(app, exit_code);
   try {
     app.parse(argc, argv);

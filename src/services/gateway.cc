@@ -9,7 +9,6 @@
 #include "base/random.h"
 #include "base/strings.h"
 #include "base/url.h"
-#include "services/sts.h"
 
 namespace millrace::services {
 namespace {
@@ -17,12 +16,6 @@ namespace {
 namespace json = base::json;
 
 bool is_s3(const aws::ServiceModel* service) { return service && service->signing_name == "s3"; }
-
-aws::Dialect dialect_of(const aws::ServiceModel* service) {
-  if (is_s3(service)) return aws::Dialect::kS3;
-  if (!service || service->protocol == aws::Protocol::kRestJson) return aws::Dialect::kRestJson;
-  return service->protocol == aws::Protocol::kQuery ? aws::Dialect::kQuery : aws::Dialect::kJson;
-}
 
 http::Response plain(int status, std::string text) {
   http::Response response;
@@ -58,18 +51,13 @@ void refuse_web_pages(const http::RequestHead& head) {
 
 }  // namespace
 
-Gateway::Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock,
-                 BatchService& batch, S3Service& s3, LogsService& logs, EventsService& events,
-                 SchedulerService& scheduler, EventsAdmin& events_admin)
+Gateway::Gateway(GatewayOptions options, const Identities& identities, const Authorizer& authorizer,
+                 const base::Clock& clock, const GatewayServices& services)
     : options_(std::move(options)),
       identities_(identities),
+      authorizer_(authorizer),
       clock_(clock),
-      batch_(batch),
-      s3_(s3),
-      logs_(logs),
-      events_(events),
-      scheduler_(scheduler),
-      events_admin_(events_admin),
+      to_(services),
       workers_(options_.workers) {}
 
 bool Gateway::implements(const aws::Operation& operation) {
@@ -79,7 +67,8 @@ bool Gateway::implements(const aws::Operation& operation) {
   if (service == "s3") return S3Service::is_implemented(operation);
   if (service == "events") return EventsService::implements(operation.name);
   if (service == "scheduler") return SchedulerService::implements(operation.name);
-  if (service == "sts") return sts_implements(operation.name);
+  if (service == "iam") return IamService::implements(operation.name);
+  if (service == "sts") return StsService::implements(operation.name);
   return false;
 }
 
@@ -93,23 +82,27 @@ const aws::ServiceModel* Gateway::service_of(const http::RequestHead& head) cons
   return aws::find_service("s3");
 }
 
-Gateway::Caller Gateway::authenticate(const http::RequestHead& head, const aws::ServiceModel* service,
+Gateway::Signed Gateway::authenticate(const http::RequestHead& head, const aws::ServiceModel* service,
                                       const std::string* body) {
   aws::Dialect dialect = dialect_of(service);
-  Caller caller;
+  Signed by;
   std::optional<aws::Claim> claim = aws::parse_claim(head, dialect);
   if (!options_.verify_signatures) {
     refuse_web_pages(head);
-    if (claim) caller.claim = std::move(*claim);
+    if (claim) by.claim = std::move(*claim);
     // Nothing that was signed is checked, the body's digest neither; but the framing of a streamed body
     // counts.
-    if (caller.claim.payload_hash.substr(0, 9) != "STREAMING") caller.claim.payload_hash.clear();
-    caller.principal = options_.account;
-    return caller;
+    if (by.claim.payload_hash.substr(0, 9) != "STREAMING") by.claim.payload_hash.clear();
+    by.caller.access_key = identities_.root().access_key_id;
+    return by;
   }
-  if (!claim) throw aws::auth_error(aws::AuthProblem::kMissing, dialect);
+  if (!claim) {
+    // Bucket policies may speak of anybody; the rest is for those who sign.
+    if (is_s3(service)) return by;
+    throw aws::auth_error(aws::AuthProblem::kMissing, dialect);
+  }
   aws::check_region(*claim, options_.region);
-  std::optional<Identities::Caller> known =
+  std::optional<Caller> known =
       identities_.find(claim->access_key, claim->session_token, clock_.now_ms(), dialect);
   if (!known) throw aws::auth_error(aws::AuthProblem::kUnknownKey, dialect);
   std::string digest;
@@ -119,16 +112,16 @@ Gateway::Caller Gateway::authenticate(const http::RequestHead& head, const aws::
     body_sha256 = digest;
   }
   verifier_.verify(*claim, head, body_sha256, known->secret, clock_.now_ms());
-  caller.claim = std::move(*claim);
-  caller.secret = std::move(known->secret);
-  caller.principal = known->job_id.empty() ? options_.account : known->job_id;
-  return caller;
+  by.claim = std::move(*claim);
+  by.caller = std::move(*known);
+  return by;
 }
 
 SigningContext Gateway::authenticate_form(const http::RequestHead& head, const FormFields& fields) {
   SigningContext context;
   context.request_id = base::uuid4();
   context.principal = options_.account;
+  static const aws::Operation* const put = aws::find_operation(*aws::find_service("s3"), "PutObject");
   if (!options_.verify_signatures) {
     refuse_web_pages(head);
     return context;
@@ -155,44 +148,61 @@ SigningContext Gateway::authenticate_form(const http::RequestHead& head, const F
   claim.service = scope[3];
   claim.session_token = field("x-amz-security-token");
   aws::check_region(claim, options_.region);
-  std::optional<Identities::Caller> known =
+  std::optional<Caller> known =
       identities_.find(claim.access_key, claim.session_token, clock_.now_ms(), aws::Dialect::kS3);
   if (!known) throw aws::auth_error(aws::AuthProblem::kUnknownKey, aws::Dialect::kS3);
   std::string expected = aws::signature_of(verifier_.signing_key(claim, known->secret), policy);
   if (!base::equal_in_constant_time(expected, signature))
     throw aws::auth_error(aws::AuthProblem::kSignatureMismatch, aws::Dialect::kS3);
-  if (!known->job_id.empty()) context.principal = known->job_id;
+  context.principal = authorizer_.identity_of(*known).name;
+  context.require = [this, caller = *known, head](std::string_view action, std::string_view bucket,
+                                                  std::string_view key) {
+    authorizer_.check_s3(caller, *put, head, action, bucket, key);
+  };
   return context;
 }
 
-SigningContext Gateway::signing_context(const Caller& caller, std::string request_id) {
+SigningContext Gateway::authorized(const Signed& by, const aws::Operation& operation,
+                                   const http::RequestHead& head, const std::string& body) {
+  const Caller& caller = by.caller;
   SigningContext context;
-  context.claim = caller.claim;
-  if (options_.verify_signatures) context.key = verifier_.signing_key(caller.claim, caller.secret);
-  context.principal = caller.principal;
-  context.request_id = std::move(request_id);
+  context.claim = by.claim;
+  if (options_.verify_signatures && !caller.anonymous())
+    context.key = verifier_.signing_key(by.claim, caller.secret);
+  context.principal = caller.anonymous() ? "Anonymous" : authorizer_.identity_of(caller).name;
+  context.request_id = base::uuid4();
+  if (caller.unrestricted()) return context;
+  authorizer_.check(caller, operation, aws::decode(operation, head, body), head);
+  context.require = [this, caller, &operation, head](std::string_view action, std::string_view bucket,
+                                                     std::string_view key) {
+    authorizer_.check_s3(caller, operation, head, action, bucket, key);
+  };
   return context;
 }
 
 std::unique_ptr<http::BodySink> Gateway::open(const http::RequestHead& head) {
   const aws::ServiceModel* service = service_of(head);
   if (!is_s3(service)) return nullptr;
-  if (auto form = s3_.open_form(
+  if (auto form = to_.s3.open_form(
           head, clock_, [this, head](const FormFields& fields) { return authenticate_form(head, fields); }))
     return form;
   const aws::Operation* operation = aws::route(*service, head, "");
   if (!operation || !S3Service::is_streamed(*operation)) return nullptr;
-  Caller caller = authenticate(head, service, nullptr);
-  return s3_.open(*operation, head, signing_context(caller, base::uuid4()));
+  Signed by = authenticate(head, service, nullptr);
+  return to_.s3.open(*operation, head, authorized(by, *operation, head, ""));
 }
 
 void Gateway::handle(http::Request request, http::Respond respond) {
   if (request.head.path == "/healthz") return respond(plain(200, "ok\n"));
   if (request.head.path == "/metrics") return answer_metrics(request, std::move(respond));
+  if (auto of_job = to_.job_credentials.answer(request.head)) return respond(std::move(*of_job));
   const aws::ServiceModel* service = service_of(request.head);
   if (!service) {
-    authenticate(request.head, nullptr, &request.body);
-    if (aws::claimed_service(request.head) == "millrace") return call_own(request, std::move(respond));
+    Signed by = authenticate(request.head, nullptr, &request.body);
+    if (aws::claimed_service(request.head) == "millrace") {
+      authorizer_.check_own(by.caller, "millrace:" + request.head.path);
+      return call_own(request, std::move(respond));
+    }
     throw aws::ApiError(404, "UnknownOperationException",
                         "Millrace has no service '" + aws::claimed_service(request.head) + "'.");
   }
@@ -206,7 +216,7 @@ void Gateway::answer_metrics(const http::Request& request, http::Respond respond
   if (!base::is_loopback_host(host_of(peer)))
     return respond(plain(403, "Metrics are for programs on this machine.\n"));
   auto shared = std::make_shared<http::Respond>(std::move(respond));
-  events_admin_.metrics([shared](std::string text, std::exception_ptr error) {
+  to_.events_admin.metrics([shared](std::string text, std::exception_ptr error) {
     http::Response response =
         plain(error ? 503 : 200, error ? "The counts cannot be read now.\n" : std::move(text));
     response.headers.set("Content-Type", "text/plain; version=0.0.4");
@@ -215,9 +225,9 @@ void Gateway::answer_metrics(const http::Request& request, http::Respond respond
 }
 
 void Gateway::call_own(const http::Request& request, http::Respond respond) {
-  constexpr std::string_view kEvents = "/events/", kWhy = "/jobs/why";
+  constexpr std::string_view kEvents = "/events/", kWhy = "/jobs/why", kExplain = "/iam/explain";
   std::string_view path = request.head.path;
-  if ((!path.starts_with(kEvents) && path != kWhy) || request.head.method != "POST")
+  if ((!path.starts_with(kEvents) && path != kWhy && path != kExplain) || request.head.method != "POST")
     throw aws::ApiError(404, "UnknownOperationException",
                         "Millrace has nothing at " + request.head.path + ".");
   json::value input = base::parse_json(request.body.empty() ? "{}" : request.body);
@@ -241,25 +251,38 @@ void Gateway::call_own(const http::Request& request, http::Respond respond) {
     }
     (*shared)(std::move(response));
   };
+  if (path == kExplain) {
+    json::object output;
+    std::exception_ptr error;
+    try {
+      output = to_.iam.explain(input.as_object());
+    } catch (...) {
+      error = std::current_exception();
+    }
+    return answer(output, error);
+  }
   if (path != kWhy)
-    return events_admin_.call(path.substr(kEvents.size()), std::move(input.as_object()), answer);
-  batch_.explain(std::move(input.as_object()), [answer](std::variant<json::object, engine::Refusal> reply) {
-    if (const auto* output = std::get_if<json::object>(&reply)) return answer(*output, nullptr);
-    const auto& refusal = std::get<engine::Refusal>(reply);
-    answer({}, std::make_exception_ptr(aws::ApiError(refusal.status, refusal.code, refusal.message)));
-  });
+    return to_.events_admin.call(path.substr(kEvents.size()), std::move(input.as_object()), answer);
+  to_.batch.explain(
+      std::move(input.as_object()), [answer](std::variant<json::object, engine::Refusal> reply) {
+        if (const auto* output = std::get_if<json::object>(&reply)) return answer(*output, nullptr);
+        const auto& refusal = std::get<engine::Refusal>(reply);
+        answer({}, std::make_exception_ptr(aws::ApiError(refusal.status, refusal.code, refusal.message)));
+      });
 }
 
 void Gateway::call(const aws::ServiceModel& service, http::Request request, http::Respond respond) {
-  Caller caller = authenticate(request.head, &service, &request.body);
+  Signed by = authenticate(request.head, &service, &request.body);
   const aws::Operation* operation = aws::route(service, request.head, request.body);
   if (!operation) throw aws::unknown_operation(service, request.head, request.body);
-  std::string request_id = base::uuid4();
-  if (is_s3(&service))
-    return s3_.handle(*operation, std::move(request), signing_context(caller, std::move(request_id)),
-                      std::move(respond));
+  if (is_s3(&service)) {
+    SigningContext context = authorized(by, *operation, request.head, request.body);
+    return to_.s3.handle(*operation, std::move(request), context, std::move(respond));
+  }
   if (!implements(*operation)) throw not_implemented(*operation);
+  std::string request_id = base::uuid4();
   json::object input = aws::decode(*operation, request.head, request.body);
+  authorizer_.check(by.caller, *operation, input, request.head);
 
   // Answers with what `produce` gives, or with the error it throws.
   auto answer = [operation, request_id](http::Respond& to, const auto& produce) {
@@ -273,7 +296,7 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
     }
   };
   if (service.signing_name == "batch") {
-    return batch_.call(
+    return to_.batch.call(
         *operation, std::move(input),
         [answer, respond = std::move(respond)](std::variant<json::object, engine::Refusal> reply) mutable {
           answer(respond, [&] {
@@ -286,7 +309,7 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
   if (service.signing_name == "logs") {
     return workers_.post(
         [this, answer, operation, input = std::move(input), respond = std::move(respond)]() mutable {
-          answer(respond, [&] { return logs_.call(*operation, input); });
+          answer(respond, [&] { return to_.logs.call(*operation, input); });
         });
   }
   if (service.signing_name == "events" || service.signing_name == "scheduler") {
@@ -297,11 +320,17 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
         return std::move(output);
       });
     };
-    if (service.signing_name == "events") return events_.call(*operation, std::move(input), std::move(reply));
-    return scheduler_.call(*operation, std::move(input), std::move(reply));
+    if (service.signing_name == "events")
+      return to_.events.call(*operation, std::move(input), std::move(reply));
+    return to_.scheduler.call(*operation, std::move(input), std::move(reply));
   }
-  answer(respond,
-         [&] { return sts_call(*operation, caller.principal, caller.claim.access_key, options_.account); });
+  // Commits to disk: not in the thread of the connections.
+  if (service.signing_name == "iam")
+    return workers_.post([this, answer, operation, input = std::move(input), caller = std::move(by.caller),
+                          respond = std::move(respond)]() mutable {
+      answer(respond, [&] { return to_.iam.call(*operation, input, caller); });
+    });
+  answer(respond, [&] { return to_.sts.call(*operation, input, request.head, by.caller); });
 }
 
 http::Response Gateway::failed(const http::RequestHead& head, std::exception_ptr error) {

@@ -10,13 +10,18 @@
 #include "base/time.h"
 #include "base/worker_pool.h"
 #include "http/server.h"
+#include "services/authorizer.h"
 #include "services/batch.h"
+#include "services/caller.h"
 #include "services/events.h"
 #include "services/events_admin.h"
+#include "services/iam.h"
 #include "services/identities.h"
+#include "services/job_credentials.h"
 #include "services/logs.h"
 #include "services/s3.h"
 #include "services/scheduler.h"
+#include "services/sts.h"
 
 namespace millrace::services {
 
@@ -27,12 +32,24 @@ struct GatewayOptions {
   unsigned workers = 4;  // threads for log queries
 };
 
+// Who answers.
+struct GatewayServices {
+  BatchService& batch;
+  S3Service& s3;
+  LogsService& logs;
+  EventsService& events;
+  SchedulerService& scheduler;
+  EventsAdmin& events_admin;
+  IamService& iam;
+  StsService& sts;
+  JobCredentials& job_credentials;
+};
+
 // Thread-safe. Everything passed in outlives it.
 class Gateway final : public http::RequestHandler {
  public:
-  Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock, BatchService& batch,
-          S3Service& s3, LogsService& logs, EventsService& events, SchedulerService& scheduler,
-          EventsAdmin& events_admin);
+  Gateway(GatewayOptions options, const Identities& identities, const Authorizer& authorizer,
+          const base::Clock& clock, const GatewayServices& services);
 
   std::unique_ptr<http::BodySink> open(const http::RequestHead& head) override;
   void handle(http::Request request, http::Respond respond) override;
@@ -42,32 +59,30 @@ class Gateway final : public http::RequestHandler {
   static bool implements(const aws::Operation& operation);
 
  private:
-  struct Caller {
+  struct Signed {
     aws::Claim claim;
-    std::string secret;
-    std::string principal;
+    Caller caller;
   };
   const aws::ServiceModel* service_of(const http::RequestHead& head) const;
   // Throws ApiError unless the request is signed by a known key. `body` is null when it is yet to come.
-  Caller authenticate(const http::RequestHead& head, const aws::ServiceModel* service,
+  Signed authenticate(const http::RequestHead& head, const aws::ServiceModel* service,
                       const std::string* body);
   // The same for a POST form, whose policy is signed (S3 API reference, "Browser-based uploads using POST").
   SigningContext authenticate_form(const http::RequestHead& head, const FormFields& fields);
-  SigningContext signing_context(const Caller& caller, std::string request_id);
+  // Throws AccessDenied unless the caller may; `operation` outlives the context.
+  SigningContext authorized(const Signed& by, const aws::Operation& operation, const http::RequestHead& head,
+                            const std::string& body);
   void call(const aws::ServiceModel& service, http::Request request, http::Respond respond);
   void answer_metrics(const http::Request& request, http::Respond respond);
-  // What Millrace's own commands ask: POST /events/OPERATION or /jobs/why, signed for the service "millrace".
+  // What Millrace's own commands ask: POST /events/OPERATION, /jobs/why or /iam/explain, signed for the
+  // service "millrace".
   void call_own(const http::Request& request, http::Respond respond);
 
   GatewayOptions options_;
   const Identities& identities_;
+  const Authorizer& authorizer_;
   const base::Clock& clock_;
-  BatchService& batch_;
-  S3Service& s3_;
-  LogsService& logs_;
-  EventsService& events_;
-  SchedulerService& scheduler_;
-  EventsAdmin& events_admin_;
+  GatewayServices to_;
   aws::Verifier verifier_;
   base::WorkerPool workers_;
 };

@@ -26,6 +26,9 @@ struct SigningContext {
   std::optional<aws::SigningKey> key;
   std::string principal;   // for events
   std::string request_id;  // of the answer
+  // Throws AccessDenied unless the caller may do that ("DeleteObject") to an object, or a bucket when `key`
+  // is empty: for what the request's head does not tell. Nothing: everything is allowed.
+  std::function<void(std::string_view action, std::string_view bucket, std::string_view key)> require = {};
 };
 
 struct S3Options {

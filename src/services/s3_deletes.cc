@@ -35,6 +35,12 @@ http::Response S3Service::delete_objects(Call& call) {
   if (!items || items->empty() || items->size() > kKeysMax) throw malformed_xml();
   bool quiet = base::find_bool(*request, "Quiet").value_or(false);
   std::vector<objects::RemoveTarget> targets;
+  json::array deleted, errors;
+  auto failed_entry = [&](const objects::RemoveTarget& target, const aws::ApiError& error) {
+    json::object entry{{"Key", target.key}, {"Code", error.code()}, {"Message", error.what()}};
+    if (!target.version.empty()) entry["VersionId"] = target.version;
+    errors.push_back(std::move(entry));
+  };
   for (const json::value& item : *items) {
     const json::object* object = item.if_object();
     if (!object) throw malformed_xml();
@@ -42,19 +48,22 @@ http::Response S3Service::delete_objects(Call& call) {
     target.key = base::find_string(*object, "Key").value_or("");
     target.version = base::find_string(*object, "VersionId").value_or("");
     target.conditions.if_match = without_quotes(base::find_string(*object, "ETag").value_or(""));
-    targets.push_back(std::move(target));
+    try {
+      if (call.context.require)
+        call.context.require(target.version.empty() ? "DeleteObject" : "DeleteObjectVersion", call.bucket(),
+                             target.key);
+      targets.push_back(std::move(target));
+    } catch (const aws::ApiError& denied) {
+      failed_entry(target, denied);
+    }
   }
   std::vector<objects::RemoveOutcome> outcomes = store_.remove_all(call.bucket(), targets, call.requester());
-  json::array deleted, errors;
   for (size_t i = 0; i < targets.size(); ++i) {
-    json::object entry{{"Key", targets[i].key}};
-    if (!targets[i].version.empty()) entry["VersionId"] = targets[i].version;
     if (outcomes[i].error) {
-      aws::ApiError error = to_s3_error(outcomes[i].error);
-      entry["Code"] = error.code();
-      entry["Message"] = error.what();
-      errors.push_back(std::move(entry));
+      failed_entry(targets[i], to_s3_error(outcomes[i].error));
     } else if (!quiet) {
+      json::object entry{{"Key", targets[i].key}};
+      if (!targets[i].version.empty()) entry["VersionId"] = targets[i].version;
       if (outcomes[i].result.delete_marker) {
         entry["DeleteMarker"] = true;
         entry["DeleteMarkerVersionId"] = outcomes[i].result.version_id;

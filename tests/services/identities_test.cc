@@ -28,11 +28,22 @@ class IdentitiesTest : public ::testing::Test {
       auto caller = identities.find(keys.access_key_id, keys.session_token, now, dialect);
       if (!caller) return "unknown";
       EXPECT_EQ(caller->secret, keys.secret_access_key);
-      return caller->job_id.empty() ? "root" : caller->job_id;
+      return caller->session ? caller->session->name : "root";
     } catch (const aws::ApiError& error) {
       return error.code();
     }
   }
+
+  // Keys of a job whose attempt lives.
+  static aws::Credentials keys_of(Identities& identities, const std::string& job, base::TimeMs expires) {
+    Session session;
+    session.name = job;
+    session.attempt = kAttempt;
+    session.expires = expires;
+    identities.attempt_lives(kAttempt);
+    return identities.issue(session);
+  }
+  static constexpr uint64_t kAttempt = 7;
 
   millrace::testing::TemporaryFolder folder_;
 };
@@ -74,11 +85,14 @@ TEST_F(IdentitiesTest, AKeyFileThatHoldsNoKeyIsSaidSo) {
 
 // Without this: a job's keys end with the engine that made them, or outlive their time.
 TEST_F(IdentitiesTest, KeysOfJobsOutliveTheEngineButNotTheirTime) {
-  aws::Credentials keys = Identities::load_or_create(path()).for_job(kJob, kNow + 1000);
+  Identities first = Identities::load_or_create(path());
+  aws::Credentials keys = keys_of(first, kJob, kNow + 1000);
   EXPECT_EQ(keys.access_key_id.size(), 20u);
   EXPECT_EQ(keys.access_key_id.substr(0, 4), "ASIA");
   EXPECT_EQ(keys.expires_at, kNow + 1000);
   Identities restarted = Identities::load_or_create(path());
+  EXPECT_EQ(who(restarted, keys), "ExpiredToken") << "nobody has said that the attempt lives";
+  restarted.attempt_lives(kAttempt);
   EXPECT_EQ(who(restarted, keys), kJob);
   EXPECT_EQ(who(restarted, keys, kNow + 1000), kJob);
   EXPECT_EQ(who(restarted, restarted.root()), "root");
@@ -86,12 +100,14 @@ TEST_F(IdentitiesTest, KeysOfJobsOutliveTheEngineButNotTheirTime) {
   EXPECT_EQ(who(restarted, keys, kNow + 1001, aws::Dialect::kS3), "ExpiredToken");
   EXPECT_EQ(who(restarted, keys, kNow + 1001, aws::Dialect::kJson), "ExpiredTokenException");
   EXPECT_EQ(who(restarted, keys, kNow + 1001, aws::Dialect::kRestJson), "ExpiredTokenException");
+  restarted.attempt_ended(kAttempt);
+  EXPECT_EQ(who(restarted, keys), "ExpiredToken") << "the job has ended";
 }
 
 // Without this: a job makes itself another job, or a longer life.
 TEST_F(IdentitiesTest, NothingOfAJobsTokenCanBeChanged) {
   Identities identities = Identities::load_or_create(path());
-  const aws::Credentials keys = identities.for_job(kJob, kNow + 1000);
+  const aws::Credentials keys = keys_of(identities, kJob, kNow + 1000);
   aws::Credentials changed = keys;
   for (size_t at = 0; at < keys.session_token.size(); ++at) {
     changed.session_token = keys.session_token;
@@ -102,8 +118,7 @@ TEST_F(IdentitiesTest, NothingOfAJobsTokenCanBeChanged) {
   for (const std::string& token :
        {std::string("x"), std::string("."), std::string(".."), mac, keys.session_token + "00",
         keys.session_token.substr(0, keys.session_token.size() - 2),
-        base::hex(std::string(kJob) + " 9999999999999") + mac,
-        base::hex("another-job 1800000001000") + mac}) {
+        base::hex(R"({"n":"x","a":7,"e":9999999999999})") + mac, base::hex("{}") + mac}) {
     changed.session_token = token;
     EXPECT_EQ(who(identities, changed), "InvalidClientTokenId") << token;
     EXPECT_EQ(who(identities, changed, kNow, aws::Dialect::kS3), "InvalidToken") << token;
@@ -112,7 +127,7 @@ TEST_F(IdentitiesTest, NothingOfAJobsTokenCanBeChanged) {
   }
 
   changed = keys;
-  changed.session_token = identities.for_job("another-job", kNow + 1000).session_token;
+  changed.session_token = keys_of(identities, "another-job", kNow + 1000).session_token;
   EXPECT_EQ(who(identities, changed), "InvalidClientTokenId") << "a token is good for its own key only";
   changed.session_token.clear();
   EXPECT_EQ(who(identities, changed), "unknown");
@@ -124,7 +139,21 @@ TEST_F(IdentitiesTest, NothingOfAJobsTokenCanBeChanged) {
   Identities others = Identities::load_or_create((elsewhere.path() / "keys").string());
   EXPECT_EQ(who(others, keys), "InvalidClientTokenId") << "keys of another data folder";
   EXPECT_EQ(who(others, identities.root()), "unknown");
-  EXPECT_NE(identities.for_job("a", kNow).secret_access_key, identities.for_job("b", kNow).secret_access_key);
+  EXPECT_NE(keys_of(identities, "a", kNow).secret_access_key, keys_of(identities, "b", kNow).secret_access_key);
+}
+
+// Without this: a job makes itself a token for another job's credentials.
+TEST_F(IdentitiesTest, SealsAreForOnePurpose) {
+  Identities identities = Identities::load_or_create(path());
+  std::string sealed = identities.seal("one", std::string("a\0b", 3));
+  EXPECT_EQ(identities.unseal("one", sealed), std::string("a\0b", 3));
+  EXPECT_EQ(identities.unseal("two", sealed), std::nullopt);
+  for (size_t at = 0; at < sealed.size(); ++at) {
+    std::string changed = sealed;
+    changed[at] = changed[at] == '0' ? '1' : '0';
+    EXPECT_EQ(identities.unseal("one", changed), std::nullopt) << at;
+  }
+  for (const char* text : {"", "00", "xyz"}) EXPECT_EQ(identities.unseal("one", text), std::nullopt) << text;
 }
 
 }  // namespace
