@@ -20,6 +20,9 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 // True when `text` is well-formed UTF-8 (no surrogates, no overlong forms).
 bool is_utf8(std::string_view text);
 
+// The text with U+FFFD for each byte that is not part of well-formed UTF-8.
+std::string to_utf8(std::string_view text);
+
 // Code points of valid UTF-8.
 size_t utf8_length(std::string_view text);
 

@@ -24,7 +24,9 @@
 #include "exec/runner.h"
 #include "http/server.h"
 #include "logs/log_store.h"
+#include "logs/retention_task.h"
 #include "objects/directory_store.h"
+#include "secrets/secret_folder.h"
 #include "services/batch.h"
 #include "services/event_outlet.h"
 #include "services/events.h"
@@ -55,6 +57,7 @@ The first start makes a root key; `millrace env` prints it. Stop with Ctrl-C or 
 start finds them. Exit code: 0 stopped, 1 it could not start, 2 wrong usage.)help";
 // clang-format on
 
+constexpr auto kLogRetentionEvery = std::chrono::minutes(10);
 constexpr auto kStopGrace = std::chrono::milliseconds(3000);
 
 struct Arguments {
@@ -159,6 +162,10 @@ void serve(const Arguments& arguments) {
   engine::Driver driver(config, store, clock);
   objects::DirectoryStore objects(folder.objects(), clock);
   logs::LogStore log_store(folder.logs(), clock);
+  logs::RetentionTask log_retention(log_store, kLogRetentionEvery);
+
+  secrets::SecretFolder secret_folder(folder.secrets(), given_key.view(), clock, arguments.region,
+                                      arguments.account);
 
   services::BatchService batch(driver);
   services::S3Service s3(objects, {arguments.region, arguments.account, 4});

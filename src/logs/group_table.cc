@@ -11,7 +11,10 @@ GroupTable::GroupTable(const std::string& path) : connection_(sql::open_sqlite(p
       log_group TEXT NOT NULL, name TEXT NOT NULL, present INTEGER NOT NULL, created_ms INTEGER NOT NULL,
       hidden_until_ms INTEGER NOT NULL, PRIMARY KEY (log_group, name)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS log_tags (
-      log_group TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (log_group, key)) WITHOUT ROWID;)");
+      log_group TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (log_group, key)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS log_documents (
+      kind INTEGER NOT NULL, log_group TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,
+      PRIMARY KEY (kind, log_group, name)) WITHOUT ROWID;)");
 }
 
 void GroupTable::load(LogIndex& index) {
@@ -61,7 +64,8 @@ void GroupTable::delete_group(const Group& group) {
   sql::Transaction transaction(*connection_);
   save_group(group);
   for (const char* sql :
-       {"DELETE FROM log_streams WHERE log_group = $1", "DELETE FROM log_tags WHERE log_group = $1"}) {
+       {"DELETE FROM log_streams WHERE log_group = $1", "DELETE FROM log_tags WHERE log_group = $1",
+        "DELETE FROM log_documents WHERE log_group = $1"}) {
     auto row = connection_->prepare(sql);
     row->bind(1, group.name);
     row->run();
@@ -100,6 +104,34 @@ void GroupTable::remove_tag(std::string_view group, std::string_view key) {
   auto row = connection_->prepare("DELETE FROM log_tags WHERE log_group = $1 AND key = $2");
   row->bind(1, group).bind(2, key);
   row->run();
+}
+
+std::vector<Document> GroupTable::documents(DocumentKind kind, std::string_view group) {
+  std::vector<Document> found;
+  auto row = connection_->prepare(
+      "SELECT log_group, name, text FROM log_documents WHERE kind = $1 AND ($2 = '' OR log_group = $2) "
+      "ORDER BY log_group, name");
+  row->bind(1, static_cast<int64_t>(kind)).bind(2, group);
+  while (row->step())
+    found.push_back({std::string(row->text(0)), std::string(row->text(1)), std::string(row->text(2))});
+  return found;
+}
+
+void GroupTable::put_document(DocumentKind kind, const Document& document) {
+  auto row = connection_->prepare("INSERT OR REPLACE INTO log_documents VALUES ($1, $2, $3, $4)");
+  row->bind(1, static_cast<int64_t>(kind))
+      .bind(2, document.group)
+      .bind(3, document.name)
+      .bind(4, document.text);
+  row->run();
+}
+
+bool GroupTable::delete_document(DocumentKind kind, std::string_view group, std::string_view name) {
+  auto row =
+      connection_->prepare("DELETE FROM log_documents WHERE kind = $1 AND log_group = $2 AND name = $3");
+  row->bind(1, static_cast<int64_t>(kind)).bind(2, group).bind(3, name);
+  row->run();
+  return connection_->changes() > 0;
 }
 
 }  // namespace millrace::logs

@@ -6,12 +6,21 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "logs/log_index.h"
 #include "sql/connection.h"
 
 namespace millrace::logs {
+
+// What is kept as it was given: metric filters of groups, resource policies.
+enum class DocumentKind { kMetricFilter, kResourcePolicy };
+struct Document {
+  std::string group;  // empty: of none
+  std::string name;
+  std::string text;
+};
 
 // Every call is durable when it returns, and throws as sql::Connection does. Not thread-safe.
 class GroupTable {
@@ -31,6 +40,12 @@ class GroupTable {
   std::map<std::string, std::string> tags(std::string_view group);
   void set_tag(std::string_view group, std::string_view key, std::string_view value);
   void remove_tag(std::string_view group, std::string_view key);
+
+  // Of one group, or with "" all of the kind; by group and name. They go with their group.
+  std::vector<Document> documents(DocumentKind kind, std::string_view group);
+  void put_document(DocumentKind kind, const Document& document);
+  // False when there is none.
+  bool delete_document(DocumentKind kind, std::string_view group, std::string_view name);
 
  private:
   std::unique_ptr<sql::Connection> connection_;

@@ -1,6 +1,7 @@
 #include "logs/log_store.h"
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <shared_mutex>
 #include <span>
@@ -110,6 +111,8 @@ class LogStore::Impl : public StoreState {
   }
 
   void delete_group(std::string_view name);
+  // Durable before anybody sees it.
+  void change_group(std::string_view name, const std::function<void(Group&)>& change);
 
   EventIntake intake;
   LogReader reader;
@@ -176,17 +179,43 @@ std::vector<GroupInfo> LogStore::groups(std::string_view prefix, std::string_vie
   return found;
 }
 
+void LogStore::Impl::change_group(std::string_view name, const std::function<void(Group&)>& change) {
+  catch_up();
+  std::unique_lock lock(mutex);
+  Group& group = known_group(name);
+  Group saved;
+  saved.name = group.name;
+  saved.exists = true;
+  saved.created = group.created;
+  saved.hidden_until = group.hidden_until;
+  saved.retention_days = group.retention_days;
+  saved.log_class = group.log_class;
+  saved.kms_key = group.kms_key;
+  change(saved);
+  table.save_group(saved);
+  change(group);
+}
+
 void LogStore::set_retention(std::string_view name, int days) {
+  impl_->change_group(name, [&](Group& group) { group.retention_days = days; });
+}
+void LogStore::set_kms_key(std::string_view name, std::string_view key) {
+  impl_->change_group(name, [&](Group& group) { group.kms_key = key; });
+}
+
+std::vector<Document> LogStore::documents(DocumentKind kind, std::string_view group) {
+  std::unique_lock lock(impl_->mutex);
+  return impl_->table.documents(kind, group);
+}
+void LogStore::put_document(DocumentKind kind, const Document& document) {
   impl_->catch_up();
   std::unique_lock lock(impl_->mutex);
-  Group& group = impl_->known_group(name);
-  const int before = std::exchange(group.retention_days, days);
-  try {
-    impl_->table.save_group(group);
-  } catch (...) {
-    group.retention_days = before;
-    throw;
-  }
+  if (!document.group.empty()) impl_->known_group(document.group);
+  impl_->table.put_document(kind, document);
+}
+bool LogStore::delete_document(DocumentKind kind, std::string_view group, std::string_view name) {
+  std::unique_lock lock(impl_->mutex);
+  return impl_->table.delete_document(kind, group, name);
 }
 
 std::map<std::string, std::string> LogStore::tags(std::string_view name) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "logs/group_table.h"
 #include "logs/log_queries.h"
 
 namespace millrace::logs {
@@ -41,10 +42,16 @@ class LogStore {
                                 size_t limit);
   // 0 days: for ever.
   void set_retention(std::string_view group, int days);
+  void set_kms_key(std::string_view group, std::string_view key);
   std::map<std::string, std::string> tags(std::string_view group);
   // At most 50 afterwards: TooManyTagsException.
   void set_tags(std::string_view group, const std::map<std::string, std::string>& tags);
   void remove_tags(std::string_view group, const std::vector<std::string>& keys);
+
+  // See GroupTable. A document's group must exist.
+  std::vector<Document> documents(DocumentKind kind, std::string_view group);
+  void put_document(DocumentKind kind, const Document& document);
+  bool delete_document(DocumentKind kind, std::string_view group, std::string_view name);
 
   void create_stream(std::string_view group, std::string_view name);
   void delete_stream(std::string_view group, std::string_view name);

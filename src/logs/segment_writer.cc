@@ -267,6 +267,7 @@ class SegmentWriter::Impl {
     ::sync_file_range(file_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
     if (unsynced_.size() >= kUnsyncedSegmentsMax && ::fdatasync(unsynced_.front().get()) == 0)
       unsynced_.pop_front();  // one that fails stays, for sync() to report
+    ::flock(file_.get(), LOCK_UN);  // nothing more is written to it
     unsynced_.push_back(std::move(file_));
     file_ = base::UniqueFd();
     dirty_ = false;

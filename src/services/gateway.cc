@@ -25,6 +25,13 @@ http::Response plain(int status, std::string text) {
   return response;
 }
 
+http::Response reply_of(const aws::Operation& operation, json::object output, const std::string& request_id) {
+  return aws::encode(operation, std::move(output), request_id);
+}
+http::Response reply_of(const aws::Operation&, http::Response response, const std::string&) {
+  return response;
+}
+
 aws::ApiError not_implemented(const aws::Operation& operation) {
   return {501, "NotImplemented",
           std::string(operation.name) + " of " + std::string(operation.service->service_id) +
@@ -287,7 +294,7 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
   // Answers with what `produce` gives, or with the error it throws.
   auto answer = [operation, request_id](http::Respond& to, const auto& produce) {
     try {
-      to(aws::encode(*operation, produce(), request_id));
+      to(reply_of(*operation, produce(), request_id));
     } catch (const aws::ApiError& error) {
       to(aws::encode_error(operation->service, error, request_id));
     } catch (const std::exception& error) {
@@ -307,12 +314,16 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
         });
   }
   if (service.signing_name == "logs") {
-    return workers_.post(
-        [this, answer, operation, input = std::move(input), respond = std::move(respond)]() mutable {
-          answer(respond, [&] { return to_.logs.call(*operation, input); });
-        });
+    return workers_.post([this, answer, operation, request_id, input = std::move(input),
+                          respond = std::move(respond)]() mutable {
+      if (LogsService::is_live(operation->name))
+        return answer(respond, [&] { return to_.logs.stream(*operation, input, request_id); });
+      answer(respond, [&] { return to_.logs.call(*operation, input); });
+    });
   }
-  if (service.signing_name == "events" || service.signing_name == "scheduler") {
+  const bool replies_later = service.signing_name == "events" || service.signing_name == "scheduler" ||
+                             service.signing_name == "secretsmanager" || service.signing_name == "ssm";
+  if (replies_later) {
     auto reply = [answer, respond = std::make_shared<http::Respond>(std::move(respond))](
                      json::object output, std::exception_ptr error) {
       answer(*respond, [&] {

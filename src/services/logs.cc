@@ -9,76 +9,25 @@
 #include "aws/api_error.h"
 #include "base/error.h"
 #include "base/strings.h"
+#include "services/logs_input.h"
 
 namespace millrace::services {
+
+using namespace logs_input;
+
 namespace {
 
 namespace json = base::json;
 
-// Limits of PutLogEvents (CloudWatch Logs API reference); an event counts its UTF-8 bytes and 26 more.
-constexpr size_t kBatchBytesMax = 1'048'576;
-constexpr size_t kEventBytesMax = 1'048'576;
-constexpr size_t kEventOverheadBytes = 26;
-constexpr base::TimeMs kBatchSpanMs = 24 * 3'600'000;
 constexpr size_t kDescribeLimit = 50;
-constexpr size_t kEventsLimit = 10'000;
-// Sequence tokens are ignored since 2023, and still answered.
-constexpr const char* kSequenceToken = "49590302938720394820938472093847209384720938472093847209";
+constexpr size_t kListLimit = 1000;  // ListLogGroups
 constexpr std::array kRetentionDays = {1,   3,   5,   7,   14,   30,   60,   90,   120,  150,  180,
                                        365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653};
-
-[[noreturn]] void invalid(const std::string& message) {
-  throw aws::ApiError(400, "InvalidParameterException", message);
-}
-
-std::string text(const json::object& input, std::string_view name) {
-  return std::string(base::find_string(input, name).value_or(""));
-}
-
-size_t limit_of(const json::object& input, size_t most) {
-  return static_cast<size_t>(std::clamp<int64_t>(
-      base::find_int(input, "limit").value_or(static_cast<int64_t>(most)), 1, static_cast<int64_t>(most)));
-}
-
-std::map<std::string, std::string> tags_of(const json::object& input) {
-  std::map<std::string, std::string> tags;
-  if (const json::object* object = base::find_object(input, "tags"))
-    for (const auto& [key, value] : *object)
-      tags[std::string(key)] = std::string(base::view(value.as_string()));
-  return tags;
-}
-
-std::vector<std::string> strings_of(const json::object& input, std::string_view name) {
-  std::vector<std::string> out;
-  if (const json::array* array = base::find_array(input, name))
-    for (const json::value& value : *array) out.emplace_back(base::view(value.as_string()));
-  return out;
-}
 
 json::object tags_reply(const std::map<std::string, std::string>& tags) {
   json::object object;
   for (const auto& [key, value] : tags) object[key] = value;
   return {{"tags", std::move(object)}};
-}
-
-// Messages are bytes to a job; JSON wants UTF-8: what is not becomes U+FFFD, as CloudWatch's agents do.
-std::string utf8(const std::string& message) {
-  if (base::is_utf8(message)) return message;
-  std::string out;
-  out.reserve(message.size() + 16);
-  for (size_t at = 0; at < message.size();) {
-    const auto lead = static_cast<unsigned char>(message[at]);
-    const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    std::string_view piece = std::string_view(message).substr(at, length);
-    if (piece.size() == length && base::is_utf8(piece)) {
-      out += piece;
-      at += length;
-    } else {
-      out += "\xef\xbf\xbd";
-      ++at;
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -90,21 +39,32 @@ struct LogsService::Handler {
 
 const LogsService::Handler* LogsService::find_handler(std::string_view operation) {
   static constexpr Handler kHandlers[] = {
+      {"AssociateKmsKey", &LogsService::associate_kms_key},
       {"CreateLogGroup", &LogsService::create_log_group},
       {"CreateLogStream", &LogsService::create_log_stream},
       {"DeleteLogGroup", &LogsService::delete_log_group},
       {"DeleteLogStream", &LogsService::delete_log_stream},
+      {"DeleteMetricFilter", &LogsService::delete_metric_filter},
+      {"DeleteResourcePolicy", &LogsService::delete_resource_policy},
       {"DeleteRetentionPolicy", &LogsService::delete_retention_policy},
       {"DescribeLogGroups", &LogsService::describe_log_groups},
       {"DescribeLogStreams", &LogsService::describe_log_streams},
+      {"DescribeMetricFilters", &LogsService::describe_metric_filters},
+      {"DescribeResourcePolicies", &LogsService::describe_resource_policies},
+      {"DescribeSubscriptionFilters", &LogsService::describe_subscription_filters},
+      {"DisassociateKmsKey", &LogsService::disassociate_kms_key},
       {"FilterLogEvents", &LogsService::filter_log_events},
       {"GetLogEvents", &LogsService::get_log_events},
+      {"ListLogGroups", &LogsService::list_log_groups},
       {"ListTagsForResource", &LogsService::list_tags_for_resource},
       {"ListTagsLogGroup", &LogsService::list_tags_log_group},
       {"PutLogEvents", &LogsService::put_log_events},
+      {"PutMetricFilter", &LogsService::put_metric_filter},
+      {"PutResourcePolicy", &LogsService::put_resource_policy},
       {"PutRetentionPolicy", &LogsService::put_retention_policy},
       {"TagLogGroup", &LogsService::tag_log_group},
       {"TagResource", &LogsService::tag_resource},
+      {"TestMetricFilter", &LogsService::test_metric_filter},
       {"UntagLogGroup", &LogsService::untag_log_group},
       {"UntagResource", &LogsService::untag_resource},
   };
@@ -113,18 +73,24 @@ const LogsService::Handler* LogsService::find_handler(std::string_view operation
   return nullptr;
 }
 
-bool LogsService::implements(std::string_view operation) { return find_handler(operation) != nullptr; }
+bool LogsService::implements(std::string_view operation) {
+  return find_handler(operation) != nullptr || is_live(operation);
+}
+bool LogsService::is_live(std::string_view operation) { return operation == "StartLiveTail"; }
 
-LogsService::LogsService(logs::LogStore& store, const base::Clock&, std::string account, std::string region)
-    : store_(store), account_(std::move(account)), region_(std::move(region)) {}
+LogsService::LogsService(logs::LogStore& store, const base::Clock& clock, std::string account,
+                         std::string region, LiveTailOptions tails)
+    : store_(store),
+      clock_(clock),
+      account_(std::move(account)),
+      region_(std::move(region)),
+      tails_(store, tails) {}
 
-json::object LogsService::call(const aws::Operation& operation, const Input& input) {
-  const Handler* handler = find_handler(operation.name);
-  if (handler == nullptr)
-    throw aws::ApiError(501, "NotImplemented",
-                        "Millrace does not implement CloudWatch Logs " + std::string(operation.name) + ".");
+// Base errors that carry CloudWatch Logs' codes become answers.
+template <typename Call>
+auto LogsService::with_codes(const Call& call) {
   try {
-    return (this->*handler->run)(input);
+    return call();
   } catch (const aws::ApiError&) {
     throw;
   } catch (const base::Error& error) {
@@ -133,6 +99,19 @@ json::object LogsService::call(const aws::Operation& operation, const Input& inp
     if (error.code().empty()) throw;
     throw aws::ApiError(400, error.code(), error.what());
   }
+}
+
+http::Response LogsService::stream(const aws::Operation& operation, const Input& input,
+                                   const std::string& request_id) {
+  return with_codes([&] { return start_live_tail(operation, input, request_id); });
+}
+
+json::object LogsService::call(const aws::Operation& operation, const Input& input) {
+  const Handler* handler = find_handler(operation.name);
+  if (handler == nullptr)
+    throw aws::ApiError(501, "NotImplemented",
+                        "Millrace does not implement CloudWatch Logs " + std::string(operation.name) + ".");
+  return with_codes([&] { return (this->*handler->run)(input); });
 }
 
 std::string LogsService::group_arn(std::string_view group) const {
@@ -146,16 +125,21 @@ std::string LogsService::group_arn(std::string_view group) const {
 std::string LogsService::group_of(const Input& input) const {
   auto name = base::find_string(input, "logGroupName");
   auto identifier = base::find_string(input, "logGroupIdentifier");
-  if (name && identifier) invalid("LogGroup name and LogGroup identifier are mutually exclusive parameters.");
+  if (name && identifier)
+    throw aws::ApiError(400, "ValidationException",
+                        "LogGroup name and LogGroup ARN are mutually exclusive parameters.");
   if (name) return std::string(*name);
   if (!identifier) invalid("Either logGroupName or logGroupIdentifier must be specified.");
-  std::string_view group = *identifier;
-  if (!group.starts_with("arn:")) return std::string(group);
-  const size_t at = group.find(":log-group:");
+  return group_of_identifier(*identifier);
+}
+
+std::string LogsService::group_of_identifier(std::string_view identifier) {
+  if (!identifier.starts_with("arn:")) return std::string(identifier);
+  const size_t at = identifier.find(":log-group:");
   if (at == std::string_view::npos) invalid("The specified logGroupIdentifier is not valid.");
-  group.remove_prefix(at + 11);
-  if (group.ends_with(":*")) group.remove_suffix(2);
-  return std::string(group);
+  identifier.remove_prefix(at + 11);
+  if (identifier.ends_with(":*")) identifier.remove_suffix(2);
+  return std::string(identifier);
 }
 
 std::string LogsService::group_of_arn(const Input& input) const {
@@ -178,6 +162,10 @@ json::object LogsService::create_log_group(const Input& input) {
 json::object LogsService::delete_log_group(const Input& input) {
   store_.delete_group(text(input, "logGroupName"));
   return {};
+}
+
+size_t LogsService::metric_filter_count(const std::string& group) {
+  return store_.documents(logs::DocumentKind::kMetricFilter, group).size();
 }
 
 json::object LogsService::describe_log_groups(const Input& input) {
@@ -203,7 +191,7 @@ json::object LogsService::describe_log_groups(const Input& input) {
       const std::string arn = group_arn(group.name);
       json::object entry{{"logGroupName", group.name},
                          {"creationTime", group.created},
-                         {"metricFilterCount", 0},
+                         {"metricFilterCount", static_cast<int64_t>(metric_filter_count(group.name))},
                          {"arn", arn + ":*"},
                          {"storedBytes", static_cast<int64_t>(group.stored_bytes)},
                          {"logGroupClass", group.log_class},
@@ -215,6 +203,36 @@ json::object LogsService::describe_log_groups(const Input& input) {
   }
   Output output{{"logGroups", std::move(groups)}};
   if (!next.empty()) output["nextToken"] = next;
+  return output;
+}
+
+json::object LogsService::list_log_groups(const Input& input) {
+  // The pattern is a regular expression there; names hold none of its operators but '.', which stands for
+  // itself often enough. '^' binds to the beginning.
+  std::string pattern = text(input, "logGroupNamePattern"), prefix;
+  if (pattern.starts_with('^')) prefix = std::exchange(pattern, "").substr(1);
+  const size_t limit = limit_of(input, kListLimit);
+  const std::string wanted_class = text(input, "logGroupClass");
+  json::array groups;
+  std::string after = text(input, "nextToken");
+  Output output;
+  for (bool more = true; more && !output.contains("nextToken");) {
+    const auto page = store_.groups(prefix, pattern, after, kDescribeLimit);
+    more = page.size() == kDescribeLimit;
+    for (const logs::GroupInfo& group : page) {
+      if (!wanted_class.empty() && group.log_class != wanted_class) continue;
+      if (groups.size() == limit) {
+        output["nextToken"] = after;
+        break;
+      }
+      after = group.name;
+      groups.push_back(json::object{{"logGroupName", group.name},
+                                    {"logGroupArn", group_arn(group.name)},
+                                    {"logGroupClass", group.log_class}});
+    }
+    if (!page.empty() && !output.contains("nextToken")) after = page.back().name;
+  }
+  output["logGroups"] = std::move(groups);
   return output;
 }
 
@@ -259,100 +277,6 @@ json::object LogsService::describe_log_streams(const Input& input) {
   return output;
 }
 
-json::object LogsService::put_log_events(const Input& input) {
-  std::vector<logs::InputEvent> events;
-  size_t batch_bytes = 0;
-  const json::array* given = base::find_array(input, "logEvents");
-  if (given == nullptr)
-    invalid(
-        "1 validation error detected: Value null at 'logEvents' failed to satisfy constraint: "
-        "Member must not be null");
-  events.reserve(given->size());
-  for (const json::value& value : *given) {
-    const json::object& event = value.as_object();
-    const std::string_view message = base::find_string(event, "message").value_or("");
-    const base::TimeMs timestamp = base::find_int(event, "timestamp").value_or(0);
-    const size_t bytes = message.size() + kEventOverheadBytes;
-    if (bytes > kEventBytesMax)
-      invalid("Log event too large: " + std::to_string(bytes) + " bytes exceeds limit of " +
-              std::to_string(kEventBytesMax));
-    if (!events.empty() && timestamp < events.back().timestamp)
-      invalid("Log events in a single PutLogEvents request must be in chronological order.");
-    batch_bytes += bytes;
-    events.push_back({timestamp, message});
-  }
-  if (batch_bytes > kBatchBytesMax)
-    invalid("Upload too large: " + std::to_string(batch_bytes) + " bytes exceeds limit of " +
-            std::to_string(kBatchBytesMax));
-  if (!events.empty() && events.back().timestamp - events.front().timestamp > kBatchSpanMs)
-    invalid("The batch of log events in a single PutLogEvents request cannot span more than 24 hours.");
-
-  logs::Rejections rejections =
-      store_.put_events(text(input, "logGroupName"), text(input, "logStreamName"), events);
-  Output output{{"nextSequenceToken", kSequenceToken}};
-  json::object rejected;
-  auto tell = [&](const char* name, const std::optional<size_t>& index) {
-    if (index) rejected[name] = static_cast<int64_t>(*index);
-  };
-  tell("tooNewLogEventStartIndex", rejections.too_new_start);
-  tell("tooOldLogEventEndIndex", rejections.too_old_end);
-  tell("expiredLogEventEndIndex", rejections.expired_end);
-  if (!rejected.empty()) output["rejectedLogEventsInfo"] = std::move(rejected);
-  return output;
-}
-
-json::object LogsService::get_log_events(const Input& input) {
-  logs::GetQuery query;
-  query.group = group_of(input);
-  query.stream = text(input, "logStreamName");
-  query.from = base::find_int(input, "startTime");
-  query.until = base::find_int(input, "endTime");
-  query.from_head = base::find_bool(input, "startFromHead").value_or(false);
-  query.limit = limit_of(input, kEventsLimit);
-  query.token = text(input, "nextToken");
-  logs::GetPage page = store_.get_events(query);
-  json::array events;
-  events.reserve(page.events.size());
-  for (const logs::Event& event : page.events)
-    events.push_back(json::object{{"timestamp", event.key.timestamp},
-                                  {"message", utf8(event.message)},
-                                  {"ingestionTime", event.key.ingestion}});
-  return {{"events", std::move(events)},
-          {"nextForwardToken", page.forward},
-          {"nextBackwardToken", page.backward}};
-}
-
-json::object LogsService::filter_log_events(const Input& input) {
-  logs::FilterQuery query;
-  query.group = group_of(input);
-  query.streams = strings_of(input, "logStreamNames");
-  query.prefix = text(input, "logStreamNamePrefix");
-  if (!query.streams.empty() && !query.prefix.empty())
-    invalid("The parameters logStreamNames and logStreamNamePrefix are mutually exclusive.");
-  query.from = base::find_int(input, "startTime");
-  query.to = base::find_int(input, "endTime");
-  query.newest_first = !base::find_bool(input, "startFromHead").value_or(true);
-  query.limit = limit_of(input, kEventsLimit);
-  query.token = text(input, "nextToken");
-  try {
-    query.pattern = logs::FilterPattern::parse(text(input, "filterPattern"));
-  } catch (const base::UsageError& error) {
-    invalid(error.what());
-  }
-  logs::FilterPage page = store_.filter_events(query);
-  json::array events;
-  events.reserve(page.events.size());
-  for (const logs::Event& event : page.events)
-    events.push_back(json::object{{"logStreamName", *event.stream},
-                                  {"timestamp", event.key.timestamp},
-                                  {"message", utf8(event.message)},
-                                  {"ingestionTime", event.key.ingestion},
-                                  {"eventId", event.key.event_id()}});
-  Output output{{"events", std::move(events)}, {"searchedLogStreams", json::array{}}};
-  if (!page.next.empty()) output["nextToken"] = page.next;
-  return output;
-}
-
 json::object LogsService::put_retention_policy(const Input& input) {
   const int64_t days = base::find_int(input, "retentionInDays").value_or(0);
   if (std::find(kRetentionDays.begin(), kRetentionDays.end(), days) == kRetentionDays.end()) {
@@ -369,6 +293,22 @@ json::object LogsService::put_retention_policy(const Input& input) {
 json::object LogsService::delete_retention_policy(const Input& input) {
   store_.set_retention(text(input, "logGroupName"), 0);
   return {};
+}
+
+// Nothing is encrypted by such a key: the data folder is the host's to protect. It is told as it was given.
+json::object LogsService::associate_kms_key(const Input& input) {
+  store_.set_kms_key(group_to_encrypt(input), text(input, "kmsKeyId"));
+  return {};
+}
+
+json::object LogsService::disassociate_kms_key(const Input& input) {
+  store_.set_kms_key(group_to_encrypt(input), "");
+  return {};
+}
+
+std::string LogsService::group_to_encrypt(const Input& input) const {
+  const std::string name = text(input, "logGroupName");
+  return name.empty() ? group_of_identifier(text(input, "resourceIdentifier")) : name;
 }
 
 json::object LogsService::tag_resource(const Input& input) {

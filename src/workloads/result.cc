@@ -1,17 +1,10 @@
 #include "workloads/result.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
-#include <filesystem>
-#include <optional>
 
 #include "base/error.h"
-#include "base/random.h"
 #include "base/strings.h"
-#include "base/unique_fd.h"
-#include "objects/s3_client.h"
+#include "objects/new_object.h"
 #include "workloads/text.h"
 
 namespace millrace::workloads {
@@ -25,46 +18,9 @@ json::string json_text(std::string_view bytes) {
   return json::string(shortened(storage_text(bytes), kTextMax));
 }
 
-[[noreturn]] void raise(const std::string& what, int error) {
-  std::string message = base::system_message(what, error);
-  if (error == ENOENT || error == ENOTDIR) throw base::NotFoundError(message);
-  if (error == EACCES || error == EPERM || error == EROFS || error == EISDIR)
-    throw base::DeniedError(message);
-  throw base::TransientError(message);
-}
-
-// A file that appears under its name only when it is complete.
-class NewFile {
- public:
-  explicit NewFile(const std::string& path) : path_(path), draft_(path + ".new-" + base::random_hex(8)) {
-    fd_.reset(open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!fd_) raise("write " + path_, errno);
-  }
-  ~NewFile() {
-    if (fd_) unlink(draft_.c_str());
-  }
-  void write(std::string_view data) {
-    while (!data.empty()) {
-      ssize_t n = ::write(fd_.get(), data.data(), data.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) raise("write " + path_, errno);
-      data.remove_prefix(static_cast<size_t>(n));
-    }
-  }
-  void publish() {
-    if (fsync(fd_.get()) != 0 || rename(draft_.c_str(), path_.c_str()) != 0) raise("write " + path_, errno);
-    fd_.reset();
-  }
-
- private:
-  std::string path_;
-  std::string draft_;
-  base::UniqueFd fd_;
-};
-
-// The place in a bucket that `destination` names, if it does.
-std::optional<objects::Location> bucket_place(const std::string& destination) {
-  if (!destination.starts_with("s3://")) return std::nullopt;
+// "s3://…" is a place in a bucket, all else a path, also what looks like another URL.
+objects::Location place_of(const std::string& destination) {
+  if (!destination.starts_with("s3://")) return {false, "", destination};
   objects::Location place = objects::parse_location(destination);
   if (place.path.empty() || place.path.ends_with('/'))
     throw base::UsageError("--result " + destination + ": a result in a bucket needs a key");
@@ -157,20 +113,8 @@ std::string JobResult::log_line() const {
 }
 
 void JobResult::write(const std::string& destination) const {
-  if (auto place = bucket_place(destination)) {
-    // By way of a file: the failed items may be more than fit into memory.
-    std::string draft =
-        (std::filesystem::temp_directory_path() / ("millrace-result-" + base::random_hex(16))).string();
-    struct Unlink {
-      const std::string& path;
-      ~Unlink() { unlink(path.c_str()); }
-    } unlink_draft{draft};
-    write(draft);
-    objects::open_s3(place->bucket)->put_file(place->path, draft, "application/json");
-    return;
-  }
   std::lock_guard lock(mutex_);
-  NewFile file(destination);
+  objects::NewObject file(place_of(destination), "application/json");
   std::string text;
   write_head(text, clock_.now_ms());
   file.write(text + ",\"failed\":[");
@@ -191,11 +135,7 @@ void JobResult::write(const std::string& destination) const {
 }
 
 void JobResult::require_writable(const std::string& destination) {
-  if (auto place = bucket_place(destination)) {
-    objects::open_reader(*place);
-    return;
-  }
-  NewFile trial(destination);
+  objects::NewObject trial(place_of(destination), "application/json");
 }
 
 }  // namespace millrace::workloads

@@ -1,11 +1,13 @@
 """Without this: a malformed or forged request crashes the server, changes something, or gets an error that no
 client understands."""
 
+import contextlib
 import datetime
 import hashlib
 import http.client
 import json
 import os
+import resource
 import socket
 import sys
 import unittest
@@ -296,6 +298,33 @@ class BadRequests(unittest.TestCase):
                 self.assertRegex(answer[:12], rb"^(HTTP/1\.[01] (4\d\d|501|505)|$)")
         status, _, body = self.request("GET", "/healthz")
         self.assertEqual((status, body), (200, b"ok\n"))
+
+    def test_ten_thousand_connections_that_say_nothing(self):
+        """Also half a head: those who ask are answered all the same, and memory is bounded."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 10_500
+        if hard < wanted + 500:
+            self.skipTest(f"this process may open {hard} files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        host, port = self.server.endpoint.removeprefix("http://").split(":")
+        before = self.server_rss_kib()
+        with contextlib.ExitStack() as opened:
+            for number in range(wanted):
+                connection = opened.enter_context(socket.create_connection((host, int(port)), timeout=20))
+                if number % 2:
+                    connection.sendall(b"PUT /bucket/slow HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            self.assertEqual(self.request("GET", "/healthz")[0], 200)
+            s3 = self.server.boto3("s3")
+            s3.put_object(Bucket="bucket", Key="meanwhile", Body=b"x")
+            s3.delete_object(Bucket="bucket", Key="meanwhile")
+            grown = self.server_rss_kib() - before
+            self.assertLess(grown, 200 << 10, "at most 20 KiB a connection")
+        self.assertEqual(self.request("GET", "/healthz")[0], 200)
+
+    def server_rss_kib(self):
+        with open(f"/proc/{self.server.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
 
 
 if __name__ == "__main__":

@@ -165,5 +165,108 @@ TEST_F(Logs, MessagesAreAlwaysUtf8) {
             "caf\xef\xbf\xbd \xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd");
 }
 
+// Without this: what somebody tries out before making a filter, or makes by Terraform, is answered wrongly.
+TEST_F(Logs, MetricFiltersAreTestedAndKept) {
+  const json::array messages{
+      "127.0.0.1 - frank [10/Oct/2000:13:25:15 -0700] \"GET /a.gif HTTP/1.0\" 200 1534",
+      "127.0.0.1 - frank [10/Oct/2000:13:35:22 -0700] \"GET /a.gif HTTP/1.0\" 500 5324"};
+  const json::object tested =
+      call("TestMetricFilter", {{"filterPattern", "[ip, id, user, time, request, status = 5*, size]"},
+                                {"logEventMessages", messages}});
+  const json::array& matches = tested.at("matches").as_array();
+  ASSERT_EQ(matches.size(), 1u);
+  EXPECT_EQ(matches.at(0).at("eventNumber"), 1);
+  EXPECT_EQ(matches.at(0).at("eventMessage"), messages.at(1));
+  EXPECT_EQ(matches.at(0).at("extractedValues").at("$request"), "GET /a.gif HTTP/1.0");
+  EXPECT_EQ(error_of("TestMetricFilter", {{"filterPattern", "{ $.a > x }"}, {"logEventMessages", {"m"}}}),
+            "InvalidParameterException: Invalid metric filter pattern");
+  EXPECT_EQ(error_of("FilterLogEvents", {{"logGroupName", "g"}, {"filterPattern", "{ $.a > x }"}}),
+            "InvalidParameterException: Invalid filter pattern");
+
+  call("CreateLogGroup", {{"logGroupName", "g"}});
+  auto filter = [](const std::string& name) {
+    return json::object{
+        {"logGroupName", "g"},
+        {"filterName", name},
+        {"filterPattern", "ERROR"},
+        {"metricTransformations", {{{"metricName", "m"}, {"metricNamespace", "n"}, {"metricValue", "1"}}}}};
+  };
+  for (const char* name : {"b", "a", "c"}) call("PutMetricFilter", filter(name));
+  call("PutMetricFilter", filter("a"));
+  EXPECT_TRUE(
+      error_of("PutMetricFilter",
+               json::object{{"logGroupName", "none"},
+                            {"filterName", "x"},
+                            {"filterPattern", ""},
+                            {"metricTransformations",
+                             {{{"metricName", "m"}, {"metricNamespace", "n"}, {"metricValue", "1"}}}}})
+          .starts_with("ResourceNotFoundException"));
+  json::object page = call("DescribeMetricFilters", {{"logGroupName", "g"}, {"limit", 2}});
+  ASSERT_EQ(page.at("metricFilters").as_array().size(), 2u);
+  EXPECT_EQ(page.at("metricFilters").at(0).at("filterName"), "a");
+  EXPECT_EQ(page.at("metricFilters").at(0).at("creationTime"), kNow);
+  page = call("DescribeMetricFilters", {{"logGroupName", "g"}, {"nextToken", page.at("nextToken")}});
+  ASSERT_EQ(page.at("metricFilters").as_array().size(), 1u);
+  EXPECT_FALSE(page.contains("nextToken"));
+  EXPECT_EQ(call("DescribeMetricFilters", {{"metricName", "m"}, {"metricNamespace", "other"}})
+                .at("metricFilters")
+                .as_array()
+                .size(),
+            0u);
+  EXPECT_EQ(call("DescribeLogGroups", {}).at("logGroups").at(0).at("metricFilterCount"), 3);
+  call("DeleteMetricFilter", {{"logGroupName", "g"}, {"filterName", "b"}});
+  EXPECT_TRUE(error_of("DeleteMetricFilter", {{"logGroupName", "g"}, {"filterName", "b"}})
+                  .starts_with("ResourceNotFoundException"));
+  EXPECT_TRUE(call("DescribeSubscriptionFilters", {{"logGroupName", "g"}})
+                  .at("subscriptionFilters")
+                  .as_array()
+                  .empty());
+  call("DeleteLogGroup", {{"logGroupName", "g"}});
+  EXPECT_TRUE(call("DescribeMetricFilters", {}).at("metricFilters").as_array().empty());
+}
+
+// Without this: `terraform apply` of a log group's surroundings fails, or its next plan shows changes.
+TEST_F(Logs, PoliciesKeysAndListsAreKept) {
+  call("CreateLogGroup", {{"logGroupName", "/aws/g"}});
+  call("CreateLogGroup", {{"logGroupName", "other/aws"}, {"logGroupClass", "INFREQUENT_ACCESS"}});
+  call("PutResourcePolicy", {{"policyName", "p"}, {"policyDocument", "{\"Version\": \"2012-10-17\"}"}});
+  const json::object policies = call("DescribeResourcePolicies", {});
+  ASSERT_EQ(policies.at("resourcePolicies").as_array().size(), 1u);
+  EXPECT_EQ(policies.at("resourcePolicies").at(0).at("policyDocument"), "{\"Version\": \"2012-10-17\"}");
+  EXPECT_EQ(policies.at("resourcePolicies").at(0).at("lastUpdatedTime"), kNow);
+  EXPECT_TRUE(error_of("PutResourcePolicy", {{"policyName", "p"}, {"policyDocument", "no JSON"}})
+                  .starts_with("InvalidParameterException"));
+  for (int i = 0; i < 9; ++i)
+    call("PutResourcePolicy", {{"policyName", "p" + std::to_string(i)}, {"policyDocument", "{}"}});
+  EXPECT_EQ(error_of("PutResourcePolicy", {{"policyName", "more"}, {"policyDocument", "{}"}}),
+            "LimitExceededException: Resource limit exceeded.");
+  call("DeleteResourcePolicy", {{"policyName", "p"}});
+  EXPECT_EQ(error_of("DeleteResourcePolicy", {{"policyName", "p"}}),
+            "ResourceNotFoundException: Policy with name [p] does not exist.");
+
+  call("AssociateKmsKey", {{"logGroupName", "/aws/g"}, {"kmsKeyId", "arn:aws:kms:us-east-1:1:key/k"}});
+  EXPECT_EQ(call("DescribeLogGroups", {}).at("logGroups").at(0).at("kmsKeyId"),
+            "arn:aws:kms:us-east-1:1:key/k");
+  call("DisassociateKmsKey",
+       {{"resourceIdentifier", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/g"}});
+  EXPECT_FALSE(call("DescribeLogGroups", {}).at("logGroups").at(0).as_object().contains("kmsKeyId"));
+
+  auto listed = [&](const json::object& input) {
+    std::vector<std::string> names;
+    const json::object page = call("ListLogGroups", input);
+    for (const json::value& group : page.at("logGroups").as_array())
+      names.emplace_back(base::view(group.at("logGroupName").as_string()));
+    return names;
+  };
+  EXPECT_EQ(listed({}), (std::vector<std::string>{"/aws/g", "other/aws"}));
+  EXPECT_EQ(listed({{"logGroupNamePattern", "^/aws"}}), std::vector<std::string>{"/aws/g"});
+  EXPECT_EQ(listed({{"logGroupNamePattern", "aws"}}), (std::vector<std::string>{"/aws/g", "other/aws"}));
+  EXPECT_EQ(listed({{"logGroupClass", "INFREQUENT_ACCESS"}}), std::vector<std::string>{"other/aws"});
+  EXPECT_EQ(listed({{"limit", 1}}), std::vector<std::string>{"/aws/g"});
+  EXPECT_EQ(listed({{"limit", 1}, {"nextToken", "/aws/g"}}), std::vector<std::string>{"other/aws"});
+  EXPECT_EQ(error_of("DescribeLogStreams", {{"logGroupName", "/aws/g"}, {"logGroupIdentifier", "/aws/g"}}),
+            "ValidationException: LogGroup name and LogGroup ARN are mutually exclusive parameters.");
+}
+
 }  // namespace
 }  // namespace millrace::services

@@ -1,0 +1,87 @@
+#include "objects/new_object.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "objects/s3_client.h"
+
+namespace millrace::objects {
+namespace {
+
+[[noreturn]] void raise(const std::string& what, int error) {
+  std::string message = base::system_message(what, error);
+  if (error == ENOENT || error == ENOTDIR) throw base::NotFoundError(message);
+  if (error == EACCES || error == EPERM || error == EROFS || error == EISDIR)
+    throw base::DeniedError(message);
+  throw base::TransientError(message);
+}
+
+// A file without a name, gone with its descriptor. Not every file system has O_TMPFILE.
+base::UniqueFd nameless_file() {
+  std::string folder = std::filesystem::temp_directory_path().string();
+  base::UniqueFd fd(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd) return fd;
+  std::string name = folder + "/millrace-" + base::random_hex(16);
+  fd.reset(open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) raise("make a temporary file in " + folder, errno);
+  unlink(name.c_str());
+  return fd;
+}
+
+// The name in its folder is durable only when the folder is.
+void sync_folder_of(const std::string& path) {
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  base::UniqueFd fd(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd) fsync(fd.get());
+}
+
+}  // namespace
+
+NewObject::NewObject(const Location& destination, std::string content_type)
+    : path_(destination.path), content_type_(std::move(content_type)) {
+  shown_ = destination.is_s3 ? "s3://" + destination.bucket + "/" + path_ : path_;
+  if (path_.empty() || path_.ends_with('/'))
+    throw base::UsageError(shown_ + " names no object; give it a name behind the last slash");
+  if (!destination.is_s3) {
+    draft_ = path_ + ".new-" + base::random_hex(8);
+    fd_.reset(open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!fd_) raise("write " + shown_, errno);
+    return;
+  }
+  client_ = open_s3(destination.bucket);
+  if (!client_->bucket_exists())
+    throw base::NotFoundError("there is no bucket " + destination.bucket + " (" + shown_ + ")",
+                              "NoSuchBucket");
+  fd_ = nameless_file();
+}
+
+NewObject::~NewObject() {
+  if (fd_ && !draft_.empty()) unlink(draft_.c_str());
+}
+
+void NewObject::write(std::string_view bytes) {
+  size_ += bytes.size();
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) raise("write " + shown_, errno);
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+void NewObject::publish() {
+  if (client_) {
+    client_->put_file(path_, "/proc/self/fd/" + std::to_string(fd_.get()), content_type_);
+  } else {
+    if (fsync(fd_.get()) != 0 || rename(draft_.c_str(), path_.c_str()) != 0) raise("write " + shown_, errno);
+    sync_folder_of(path_);
+  }
+  fd_.reset();
+}
+
+}  // namespace millrace::objects
