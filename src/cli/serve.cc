@@ -26,7 +26,6 @@
 #include "logs/log_store.h"
 #include "logs/retention_task.h"
 #include "objects/directory_store.h"
-#include "secrets/secret_folder.h"
 #include "services/batch.h"
 #include "services/event_outlet.h"
 #include "services/events.h"
@@ -163,9 +162,6 @@ void serve(const Arguments& arguments) {
   objects::DirectoryStore objects(folder.objects(), clock);
   logs::LogStore log_store(folder.logs(), clock);
   logs::RetentionTask log_retention(log_store, kLogRetentionEvery);
-
-  secrets::SecretFolder secret_folder(folder.secrets(), given_key.view(), clock, arguments.region,
-                                      arguments.account);
 
   services::BatchService batch(driver);
   services::S3Service s3(objects, {arguments.region, arguments.account, 4});
