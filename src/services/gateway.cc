@@ -67,7 +67,8 @@ void refuse_web_pages(const http::RequestHead& head) {
 
 Gateway::Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock,
                  BatchService& batch, S3Service& s3, LogsService& logs, EventsService& events,
-                 SchedulerService& scheduler, EventsAdmin& events_admin)
+                 SchedulerService& scheduler, EventsAdmin& events_admin,
+                 SecretsManagerService& secrets_manager, SsmService& ssm)
     : options_(std::move(options)),
       identities_(identities),
       clock_(clock),
@@ -77,6 +78,8 @@ Gateway::Gateway(GatewayOptions options, const Identities& identities, const bas
       events_(events),
       scheduler_(scheduler),
       events_admin_(events_admin),
+      secrets_manager_(secrets_manager),
+      ssm_(ssm),
       workers_(options_.workers) {}
 
 bool Gateway::implements(const aws::Operation& operation) {
@@ -86,6 +89,8 @@ bool Gateway::implements(const aws::Operation& operation) {
   if (service == "s3") return S3Service::is_implemented(operation);
   if (service == "events") return EventsService::implements(operation.name);
   if (service == "scheduler") return SchedulerService::implements(operation.name);
+  if (service == "secretsmanager") return SecretsManagerService::implements(operation.name);
+  if (service == "ssm") return SsmService::implements(operation.name);
   if (service == "sts") return sts_implements(operation.name);
   return false;
 }
@@ -308,6 +313,10 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
         return std::move(output);
       });
     };
+    if (service.signing_name == "secretsmanager")
+      return secrets_manager_.call(*operation, std::move(input), std::move(reply));
+    if (service.signing_name == "ssm")
+      return ssm_.call(*operation, std::move(input), caller.principal, std::move(reply));
     if (service.signing_name == "events") return events_.call(*operation, std::move(input), std::move(reply));
     return scheduler_.call(*operation, std::move(input), std::move(reply));
   }

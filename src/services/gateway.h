@@ -17,6 +17,8 @@
 #include "services/logs.h"
 #include "services/s3.h"
 #include "services/scheduler.h"
+#include "services/secretsmanager.h"
+#include "services/ssm.h"
 
 namespace millrace::services {
 
@@ -32,7 +34,7 @@ class Gateway final : public http::RequestHandler {
  public:
   Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock, BatchService& batch,
           S3Service& s3, LogsService& logs, EventsService& events, SchedulerService& scheduler,
-          EventsAdmin& events_admin);
+          EventsAdmin& events_admin, SecretsManagerService& secrets_manager, SsmService& ssm);
 
   std::unique_ptr<http::BodySink> open(const http::RequestHead& head) override;
   void handle(http::Request request, http::Respond respond) override;
@@ -68,6 +70,8 @@ class Gateway final : public http::RequestHandler {
   EventsService& events_;
   SchedulerService& scheduler_;
   EventsAdmin& events_admin_;
+  SecretsManagerService& secrets_manager_;
+  SsmService& ssm_;
   aws::Verifier verifier_;
   base::WorkerPool workers_;
 };

@@ -6,6 +6,7 @@
 
 #include "aws/protocol.h"
 #include "http/client.h"
+#include "secrets/secret_folder.h"
 #include "services/event_outlet.h"
 #include "tests/support/temporary_folder.h"
 
@@ -36,9 +37,12 @@ class GatewayTest : public ::testing::Test {
         events_(hub_),
         scheduler_(hub_),
         events_admin_(hub_),
+        secrets_(folder_ / "secrets", "", clock_, "us-east-1", "123456789012"),
+        secrets_manager_(secrets_.secrets, "us-east-1"),
+        ssm_(secrets_.parameters, secrets_.secrets),
         identities_(Identities::load_or_create(folder_ / "keys.json")),
         gateway_({verify, "us-east-1", "123456789012", 1}, identities_, clock_, batch_, s3_, logs_, events_,
-                 scheduler_, events_admin_) {
+                 scheduler_, events_admin_, secrets_manager_, ssm_) {
     driver_.start(idle_);
     hub_.start();
     objects_.create_bucket("bucket", "us-east-1");
@@ -130,6 +134,9 @@ class GatewayTest : public ::testing::Test {
   EventsService events_;
   SchedulerService scheduler_;
   EventsAdmin events_admin_;
+  secrets::SecretFolder secrets_;
+  SecretsManagerService secrets_manager_;
+  SsmService ssm_;
   Identities identities_;
   Gateway gateway_;
   std::unique_ptr<http::Server> server_;
