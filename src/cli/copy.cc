@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "cli/commands.h"
+#include "workloads/copy/shared_place.h"
 #include "workloads/result.h"
 
 namespace millrace::cli {
@@ -34,7 +35,8 @@ Examples:
   millrace copy --manifest s3://a/list.csv --resume                 goes on where a run stopped
   millrace copy BUCKET KEY HEADER SYNC_DELETE                       the list s3://BUCKET/KEY; True or False twice
 
---report, --result and --journal may hold {job}, {attempt} and {index} of a Batch job.
+--report, --result, --journal and --share may hold {job}, {attempt} and {index} of a Batch job, and {array}: the job
+without the index.
 
 Lists: a header may name the columns source, destination, delete, include, exclude, acl and storage_class; include and
 exclude hold patterns with ';' between them. Without a header write delete=true and so on behind the two locations.
@@ -47,7 +49,7 @@ failed; 2 wrong usage. With four words: 1 for another number of words, 2 for a w
 
 struct Arguments {
   std::vector<std::string> words;
-  std::string manifest, header = "auto", result, report, plan, journal, shard;
+  std::string manifest, header = "auto", result, report, plan, journal, shard, share, merge_shards;
   std::string acl = "bucket-owner-full-control", storage_class, max_delete, bytes_per_second,
               multipart_threshold;
   std::vector<std::pair<bool, std::string>> filters;
@@ -164,15 +166,17 @@ class ProgressDisplay {
   bool drawn_ = false;
 };
 
-// "{job}", "{attempt}" and "{index}" of a Batch job, so that one definition gives each run its own place; on
-// a shell "local", 1 and 0.
+// "{job}", "{array}" (the job without the child's index), "{attempt}" and "{index}" of a Batch job, so that
+// one definition gives each run its own place; on a shell "local", 1 and 0.
 std::string with_job(std::string text) {
   auto variable = [](const char* name, const char* otherwise) {
     const char* value = std::getenv(name);
     return std::string(value && *value ? value : otherwise);
   };
   // A child of an array is "JOB:INDEX".
-  text = base::replace_all(text, "{job}", base::replace_all(variable("AWS_BATCH_JOB_ID", "local"), ":", "-"));
+  std::string job = variable("AWS_BATCH_JOB_ID", "local");
+  text = base::replace_all(text, "{array}", job.substr(0, job.find(':')));
+  text = base::replace_all(text, "{job}", base::replace_all(job, ":", "-"));
   text = base::replace_all(text, "{attempt}", variable("AWS_BATCH_JOB_ATTEMPT", "1"));
   return base::replace_all(text, "{index}", variable("AWS_BATCH_JOB_ARRAY_INDEX", "0"));
 }
@@ -214,6 +218,14 @@ copy::JobOptions options_of(const Arguments& arguments) {
   options.resume = arguments.resume;
   options.shard =
       arguments.shard.empty() ? workloads::shard_of_environment() : workloads::parse_shard(arguments.shard);
+  options.share = with_job(arguments.share);
+  if (!options.share.empty() && !options.shard.whole()) {
+    if (!arguments.report.empty())
+      throw base::UsageError("with --share each shard leaves its report there, and all of them become one");
+    copy::SharedPlace place(options.share);
+    if (options.journal.empty()) options.journal = place.journal_of(options.shard.index);
+    if (!options.dry_run) options.report = place.report_of(options.shard.index, with_job("{attempt}"));
+  }
   options.stop = &g_stop;
   const std::vector<std::string>& words = arguments.words;
   if (!words.empty() && !arguments.manifest.empty())
@@ -233,7 +245,36 @@ copy::JobOptions options_of(const Arguments& arguments) {
   return options;
 }
 
+// The end of one of several shards; the last one brings together what all of them left.
+void end_shard(const copy::JobOptions& options, const base::Clock& clock,
+               const workloads::JobResult& result) {
+  copy::SharedPlace place(options.share);
+  result.write(place.result_of(options.shard.index));
+  if (!place.all_ended(options.shard.count)) return;
+  workloads::JobResult whole("copy", clock);
+  place.merge("", whole);
+  whole.write(place.at("result.json"));
+}
+
+int merge_shards(const Arguments& arguments) {
+  base::SystemClock clock;
+  workloads::JobResult whole("copy", clock);
+  try {
+    if (!arguments.words.empty() || !arguments.manifest.empty())
+      throw base::UsageError("--merge-shards copies nothing: give no rows");
+    copy::SharedPlace place(with_job(arguments.merge_shards));
+    place.merge(with_job(arguments.report), whole);
+    whole.write(arguments.result.empty() ? place.at("result.json") : with_job(arguments.result));
+  } catch (const base::Error& e) {
+    std::fprintf(stderr, "millrace copy: %s\n", e.what());
+    return e.kind() == base::ErrorKind::kUsage ? workloads::kExitUsage : workloads::kExitFailed;
+  }
+  std::printf("%s\n", whole.log_line().c_str());
+  return std::fflush(stdout) == 0 ? whole.exit_code() : workloads::kExitFailed;
+}
+
 int run(const Arguments& arguments) {
+  if (!arguments.merge_shards.empty()) return merge_shards(arguments);
   base::SystemClock clock;
   workloads::JobResult result("copy", clock);
   if (arguments.words.size() == 1 || arguments.words.size() == 3 || arguments.words.size() > 4) {
@@ -276,6 +317,8 @@ int run(const Arguments& arguments) {
   int code = result.exit_code();
   try {
     if (!result_place.empty()) result.write(result_place);
+    if (!options.share.empty() && !options.shard.whole() && !options.dry_run)
+      end_shard(options, clock, result);
   } catch (const base::Error& e) {
     std::fprintf(stderr, "millrace copy: the result could not be written: %s\n", e.what());
     result.fail(std::string("the result could not be written: ") + e.what());
@@ -359,6 +402,12 @@ void add_copy_command(CLI::App& app, int& exit_code) {
       "where to note what is done: a file, s3://BUCKET/KEY, or none (default: below ~/.local/state)");
   command->add_flag("--resume", a.resume, "go on where an earlier run of the same rows stopped");
   command->add_option("--shard", a.shard, "do part I of N only, written I/N (array jobs: set by AWS Batch)");
+  command->add_option(
+      "--share", a.share,
+      "where the shards of one copy meet: a folder or s3://BUCKET/PREFIX/ for plan, journals, "
+      "reports and results; the last shard to end writes result.json and report.csv there");
+  command->add_option("--merge-shards", a.merge_shards,
+                      "copy nothing: bring together what shards left at that --share");
   command->add_flag("--quiet", a.quiet, "no progress");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }

@@ -12,6 +12,7 @@ struct DataFolder {
 
   std::string state_db() const { return path + "/state.db"; }
   std::string events_db() const { return path + "/events.db"; }
+  std::string secrets() const { return path + "/secrets"; }
   std::string watch() const { return path + "/watch"; }
   std::string keys() const { return path + "/root-key.json"; }
   std::string endpoint() const { return path + "/endpoint"; }  // one line: the URL of the engine that runs

@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <thread>
 
+#include "base/core_dumps.h"
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/url.h"
@@ -39,6 +41,9 @@
 #include "services/object_feed.h"
 #include "services/s3.h"
 #include "services/scheduler.h"
+#include "services/secret_values.h"
+#include "services/secretsmanager.h"
+#include "services/ssm.h"
 
 namespace millrace::cli {
 namespace {
@@ -124,6 +129,16 @@ uint64_t raise_open_files(http::ServerOptions& options) {
   return given;
 }
 
+// MILLRACE_KEY, and nothing of it is left in this process's environment, which its runner would inherit.
+secrets::Plaintext take_key() {
+  char* value = std::getenv("MILLRACE_KEY");
+  if (!value) return {};
+  secrets::Plaintext key{std::string(value)};
+  explicit_bzero(value, std::strlen(value));
+  unsetenv("MILLRACE_KEY");
+  return key;
+}
+
 // Blocks until SIGINT or SIGTERM.
 void wait_for_stop(const sigset_t& signals) {
   int signal = 0;
@@ -143,6 +158,8 @@ void serve(const Arguments& arguments) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  base::refuse_core_dumps();
+  const secrets::Plaintext given_key = take_key();
 
   DataFolder folder = open_data_folder(arguments.data.empty() ? default_data_folder() : arguments.data);
   base::UniqueFd lock = lock_data_folder(folder);
@@ -176,8 +193,11 @@ void serve(const Arguments& arguments) {
   services::EventsService events(hub);
   services::SchedulerService scheduler(hub);
   services::EventsAdmin events_admin(hub);
+  services::SecretsManagerService secrets_manager(secret_folder.secrets, arguments.region);
+  services::SsmService ssm(secret_folder.parameters, secret_folder.secrets);
+  services::SecretValues secret_values(secret_folder.secrets, secret_folder.parameters);
   services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, clock, batch, s3,
-                            logs, events, scheduler, events_admin);
+                            logs, events, scheduler, events_admin, secrets_manager, ssm);
 
   http::ServerOptions options;
   options.host = address.host;
@@ -197,9 +217,10 @@ void serve(const Arguments& arguments) {
   std::string url = address.url(server.port());
   services::JobSetup setup(
       {url, arguments.region, variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"), variable_or("HOME", "/")},
-      identities, clock);
+      identities, secret_values, clock);
   exec::Dispatch dispatch(driver, *runner, setup);
-  services::JobFeed job_feed(hub);
+  services::JobFeed job_feed(hub, driver);
+  job_feed.catch_up(store);
   dispatch.tell_to(job_feed);
   driver.start(dispatch);
   dispatch.begin(believed);

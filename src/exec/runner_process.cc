@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/core_dumps.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"
@@ -148,6 +149,7 @@ RunnerProcess::RunnerProcess(const RunnerProcessOptions& options)
   sink_ = std::make_unique<LogSink>(options_.data_dir + "/logs", instance_);
 
   // Two descriptors a job: take what may be had, and give jobs what was there before.
+  base::refuse_core_dumps();  // the environments of jobs may hold secrets
   getrlimit(RLIMIT_NOFILE, &files_limit_);
   rlimit raised{files_limit_.rlim_max, files_limit_.rlim_max};
   if (raised.rlim_cur != files_limit_.rlim_cur) setrlimit(RLIMIT_NOFILE, &raised);

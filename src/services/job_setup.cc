@@ -23,4 +23,13 @@ JobSetup::Variables JobSetup::environment(const engine::StartAttempt& attempt) {
   };
 }
 
+JobSetup::Variables JobSetup::secrets(const engine::StartAttempt& attempt) {
+  Variables values;
+  for (const auto& [name, value_from] : attempt.secrets) {
+    const secrets::Plaintext value = secrets_.resolve(value_from);
+    if (!name.empty()) values.emplace_back(name, value.view());
+  }
+  return values;
+}
+
 }  // namespace millrace::services

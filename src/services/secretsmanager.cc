@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "services/random_password.h"
 #include "services/secret_filters.h"
+#include "services/wiped_input.h"
 
 namespace millrace::services {
 namespace {
@@ -38,18 +39,6 @@ constexpr int64_t kRecoveryDaysMin = 7, kRecoveryDaysMax = 30;
 
 std::string text(const json::object& object, std::string_view member) {
   return std::string(base::find_string(object, member).value_or(""));
-}
-
-// Takes the text of a member out of `input` and leaves nothing of it there.
-std::optional<Plaintext> take_text(json::object& input, std::string_view member) {
-  json::value* value = input.if_contains(member);
-  if (!value || !value->is_string()) return std::nullopt;
-  json::string& there = value->get_string();
-  Plaintext taken{std::string(there)};
-  std::fill(there.begin(), there.end(), '\0');
-  asm volatile("" : : "r"(there.data()) : "memory");  // the writes above count
-  input.erase(member);
-  return taken;
 }
 
 std::string required_token(const json::object& input) {

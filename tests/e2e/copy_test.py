@@ -13,6 +13,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from batch_setup import make_definition, make_queue, wait_for_job  # noqa: E402
 from meddling_proxy import MeddlingProxy, error  # noqa: E402
 from millrace_server import MillraceServer, wait_until  # noqa: E402
 
@@ -451,16 +452,82 @@ class Copy(unittest.TestCase):
         self.put(self.b, "x/extra-1")
         self.put(self.b, "x/extra-2")
         with MeddlingProxy(self.server.endpoint) as proxy:
-            counts = [self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--delete", endpoint=proxy.endpoint,
+            counts = [self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/x/", endpoint=proxy.endpoint,
                                 AWS_BATCH_JOB_ARRAY_INDEX=str(i), AWS_BATCH_JOB_ARRAY_SIZE="3")["counts"] for i in range(3)]
             self.assertEqual(sorted(r.path for r in proxy.copies()), [f"/{self.b}/{key}" for key in keys])
         self.assertEqual(sum(c["copied"] for c in counts), 200)
         self.assertGreater(min(c["copied"] for c in counts), 30)
+        self.s3.delete_object(Bucket=self.b, Key=keys[3])
+        counts = [self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--delete", "--shard", f"{i}/3")["counts"] for i in range(3)]
+        self.assertEqual([(c["copied"], c["deleted"]) for c in counts], [(1, 2), (0, 0), (0, 0)],
+                         "one shard copies and deletes all of a row: nothing goes before everything was copied")
         self.assertEqual(self.keys(self.b), keys)
         rows = self.csv("".join(f"s3://{self.a}/{key},s3://{self.b}/rows/{key}\n" for key in keys))
         counts = [self.copy("--manifest", rows, "--shard", f"{i}/4")["counts"] for i in range(4)]
         self.assertEqual([c["copied"] for c in counts], [50] * 4)
         self.assertEqual(len(self.keys(self.b, "rows/")), 200)
+
+    # Without this each shard lists everything, and whoever wants to know what an array did reads a hundred reports.
+    def test_shards_that_meet_somewhere(self):
+        keys = [f"x/{i % 7}/shot-{i:04}.exr" for i in range(1300)]
+        self.fill(self.a, keys)
+        self.put(self.a, "y/one")
+        self.put(self.b, "y/extra")
+        os.mkdir(self.folder + "/nothing")
+        rows = self.csv(f"source,destination,delete\ns3://{self.a}/x/,s3://{self.b}/x/,\ns3://{self.a}/y/,s3://{self.b}/y/,true\n"
+                        f"s3://{self.a}/none/,s3://{self.b}/none/,\n")
+        for place in (f"s3://{self.a}/run-{{array}}/", self.folder + "/run-{array}"):
+            with self.subTest(place), MeddlingProxy(self.server.endpoint) as proxy:
+                for i in (2, 0, 1):
+                    begin = len(proxy.requests)
+                    result = self.copy("--manifest", rows, "--share", place, endpoint=proxy.endpoint, code=3 if i == 2 else 0,
+                                       AWS_BATCH_JOB_ID=f"j:{i}", AWS_BATCH_JOB_ARRAY_INDEX=str(i), AWS_BATCH_JOB_ARRAY_SIZE="3")
+                    begun = [r.query.get("start-after") for r in proxy.requests[begin:]
+                             if r.is_list and r.path == f"/{self.b}" and r.query["prefix"] == "x/" and "continuation-token" not in r.query]
+                    self.assertEqual((None in begun, len(begun) in (2, 3)), (i == 0, True), f"each lists its own ranges only: {begun}")
+                    self.assertGreater(result["counts"]["copied"], 1300 / 3 / 2.5, "about a third each")
+                copies = [r.path for r in proxy.copies()]
+                self.assertEqual(sorted(copies), sorted([f"/{self.b}/{key}" for key in keys] + [f"/{self.b}/y/one"]))
+                if place.startswith("s3"):
+                    read = lambda name: self.body(self.a, "run-j/" + name).decode()  # noqa: E731
+                else:
+                    read = lambda name: open(f"{self.folder}/run-j/{name}", encoding="utf-8").read()  # noqa: E731, SIM115
+                merged = json.loads(read("result.json"))
+                self.assertEqual({k: merged["counts"][k] for k in ("rows", "rows_done", "rows_failed", "copied", "deleted", "failed")},
+                                 {"rows": 3, "rows_done": 2, "rows_failed": 1, "copied": 1301, "deleted": 1, "failed": 0})
+                self.assertEqual(([f["code"] for f in merged["failed"]], merged["shards"]), (["NoSuchPrefix"], 3))
+                report = list(csv.DictReader(read("report.csv").splitlines()))
+                self.assertEqual(len([line for line in report if line["action"] == "copied"]), 1301)
+                totals = {line["row"]: (line["action"], line["reason"].split(";")[0]) for line in report if line["action"].startswith("row-")}
+                self.assertEqual(totals["2"], ("row-done", "1300 copied, 0 skipped, 0 deleted, 0 failed"))
+                self.assertEqual(totals["4"][0], "row-failed")
+                self.copy("--merge-shards", place, "--report", self.folder + "/again.csv", "--result", self.folder + "/again.json",
+                          code=merged["exit_code"], AWS_BATCH_JOB_ID="j:9")
+                self.assertEqual(len(self.report("again.csv")), len(report))
+                other = self.csv(f"s3://{self.a}/y/,s3://{self.b}/z/\n", "other.csv")
+                self.copy("--manifest", other, "--share", place, "--shard", "0/3", code=2, AWS_BATCH_JOB_ID="j")
+            self.copy(self.folder + "/nothing", f"s3://{self.b}/", "--delete", "--allow-empty-source", "--max-delete", "100%")
+            self.put(self.b, "y/extra")
+
+    # Without this an array job of Batch ends with as many reports as it has children.
+    def test_an_array_job_leaves_one_result(self):
+        keys = [f"x/{i:04}" for i in range(1100)]
+        self.fill(self.a, keys)
+        self.put(self.a, "list.csv", f"s3://{self.a}/x/,s3://{self.b}/x/\n".encode())
+        batch = self.server.boto3("batch")
+        queue = make_queue(batch)
+        definition = make_definition(batch, ["millrace", "copy", "--quiet", "--manifest", f"s3://{self.a}/list.csv", "--resume",
+                                             "--share", f"s3://{self.a}/runs/{{array}}/"], "copy-array")
+        job = batch.submit_job(jobName="copy", jobQueue=queue, jobDefinition=definition, arrayProperties={"size": 4})["jobId"]
+        self.assertEqual(wait_for_job(batch, job, seconds=120)["status"], "SUCCEEDED")
+        self.assertEqual(self.keys(self.b), keys)
+        result = json.loads(self.body(self.a, f"runs/{job}/result.json"))
+        self.assertEqual((result["status"], result["counts"]["copied"], result["counts"]["rows_done"], result["shards"]), ("succeeded", 1100, 1, 4))
+        report = list(csv.DictReader(self.body(self.a, f"runs/{job}/report.csv").decode().splitlines()))
+        self.assertEqual([(r["action"], r["reason"]) for r in report if r["action"] != "copied"],
+                         [("row-done", "1100 copied, 0 skipped, 0 deleted, 0 failed")])
+        self.assertEqual(len(report), 1101)
+        self.assertEqual([key for key in self.keys(self.a, "runs/") if key.endswith(".journal")], [])
 
     # Without this a download is written outside its folder, or a second run downloads everything again.
     def test_folders(self):

@@ -6,6 +6,7 @@
 
 #include "aws/protocol.h"
 #include "http/client.h"
+#include "secrets/secret_folder.h"
 #include "services/event_outlet.h"
 #include "tests/support/temporary_folder.h"
 
@@ -36,14 +37,12 @@ class GatewayTest : public ::testing::Test {
         events_(hub_),
         scheduler_(hub_),
         events_admin_(hub_),
-        directory_(folder_ / "iam.db"),
-        identities_(Identities::load_or_create(folder_ / "keys.json", &directory_)),
-        authorizer_({{"us-east-1", "123456789012"}}, directory_, clock_),
-        iam_("123456789012", directory_, authorizer_, clock_),
-        sts_("123456789012", identities_, directory_, authorizer_, clock_),
-        job_credentials_({"us-east-1", "123456789012"}, identities_, directory_, clock_),
-        gateway_({verify, "us-east-1", "123456789012", 1}, identities_, authorizer_, clock_,
-                 {batch_, s3_, logs_, events_, scheduler_, events_admin_, iam_, sts_, job_credentials_}) {
+        secrets_(folder_ / "secrets", "", clock_, "us-east-1", "123456789012"),
+        secrets_manager_(secrets_.secrets, "us-east-1"),
+        ssm_(secrets_.parameters, secrets_.secrets),
+        identities_(Identities::load_or_create(folder_ / "keys.json")),
+        gateway_({verify, "us-east-1", "123456789012", 1}, identities_, clock_, batch_, s3_, logs_, events_,
+                 scheduler_, events_admin_, secrets_manager_, ssm_) {
     driver_.start(idle_);
     hub_.start();
     objects_.create_bucket("bucket", "us-east-1");
@@ -135,12 +134,10 @@ class GatewayTest : public ::testing::Test {
   EventsService events_;
   SchedulerService scheduler_;
   EventsAdmin events_admin_;
-  iam::Directory directory_;
+  secrets::SecretFolder secrets_;
+  SecretsManagerService secrets_manager_;
+  SsmService ssm_;
   Identities identities_;
-  Authorizer authorizer_;
-  IamService iam_;
-  StsService sts_;
-  JobCredentials job_credentials_;
   Gateway gateway_;
   std::unique_ptr<http::Server> server_;
   http::Client client_{4};
@@ -199,18 +196,10 @@ TEST_F(GatewayTest, TheBodyIsPartOfWhatWasSigned) {
 // Without this: a job cannot use the APIs of its engine, or goes on using them when its time is over.
 TEST_F(GatewayTest, JobsCallWithKeysOfTheirOwn) {
   const std::string job = "11111111-2222-4333-8444-555555555555";
-  auto keys_of = [&](const std::string& name, base::TimeMs expires) {
-    Session session;
-    session.name = name;
-    session.attempt = 7;
-    session.expires = expires;
-    return identities_.issue(session);
-  };
-  identities_.attempt_lives(7);
-  aws::Credentials keys = keys_of(job, clock_.now_ms() + kHourMs);
-  aws::Credentials expired = keys_of(job, clock_.now_ms() - 1);
+  aws::Credentials keys = identities_.for_job(job, clock_.now_ms() + kHourMs);
+  aws::Credentials expired = identities_.for_job(job, clock_.now_ms() - 1);
   aws::Credentials borrowed = keys;
-  borrowed.session_token = keys_of("another", clock_.now_ms() + kHourMs).session_token;
+  borrowed.session_token = identities_.for_job("another", clock_.now_ms() + kHourMs).session_token;
   aws::Credentials without = keys;
   without.session_token.clear();
   struct {

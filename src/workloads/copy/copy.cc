@@ -17,6 +17,9 @@ namespace millrace::copy {
 namespace {
 
 constexpr unsigned kRowsPerShard = 4;  // with fewer rows the keys of each row are shared out
+// In more ranges than there are shards: they are not equally large.
+constexpr size_t kRangesPerShard = 8, kRangesMax = 1024;
+constexpr unsigned kKeysWorthCutting = 1000;
 
 }  // namespace
 
@@ -95,18 +98,69 @@ void CopyJob::read_rows() {
   }
   for (const ServiceOptions* service : {&options_.from, &options_.to})
     digest.update(service->endpoint + '\0' + service->profile + '\0');
-  digest.update(std::to_string(static_cast<int>(options_.compare)) + (options_.markers ? "m" : "") + "/" +
-                std::to_string(options_.shard.index) + "/" + std::to_string(options_.shard.count));
-  fingerprint_ = base::hex(digest.finish()).substr(0, 32);
+  digest.update(std::to_string(static_cast<int>(options_.compare)) + (options_.markers ? "m" : ""));
+  list_fingerprint_ = base::hex(digest.finish()).substr(0, 32);
+  fingerprint_ = base::sha256_hex(list_fingerprint_ + "/" + std::to_string(options_.shard.index) + "/" +
+                                  std::to_string(options_.shard.count))
+                     .substr(0, 32);
 }
 
 void CopyJob::choose_rows() {
   done_.assign(rows_.size(), false);
   if (options_.shard.whole()) return;
+  if (!options_.share.empty()) return share_rows();
   shard_keys_ = rows_.size() < static_cast<size_t>(options_.shard.count) * kRowsPerShard;
-  if (shard_keys_) return;
   for (size_t i = 0; i < rows_.size(); ++i)
-    if (i % options_.shard.count != options_.shard.index) not_mine(i);
+    if (!shares_keys(rows_[i]) && i % options_.shard.count != options_.shard.index) not_mine(i);
+}
+
+void CopyJob::share_rows() {
+  SharedPlace place(options_.share);
+  auto plan = place.plan();
+  if (!plan) {
+    plan = ShardPlan{list_fingerprint_, options_.shard.count, rows_.size() + bad_.size(), {}};
+    if (rows_.size() < static_cast<size_t>(options_.shard.count) * kRowsPerShard) {
+      size_t wanted = std::clamp<size_t>(
+          options_.shard.count * kRangesPerShard / std::max<size_t>(1, rows_.size()), 2, kRangesMax);
+      for (size_t i = 0; i < rows_.size(); ++i)
+        if (auto cuts = cuts_of(rows_[i], wanted); !cuts.empty()) plan->cuts[i] = std::move(cuts);
+    }
+    plan = place.agree(*plan);
+  }
+  if (plan->fingerprint != list_fingerprint_ || plan->shards != options_.shard.count)
+    throw base::UsageError("the plan at " + options_.share +
+                           " is of another list, of other options or of another number of shards");
+  cuts_ = std::move(plan->cuts);
+  for (size_t i = 0; i < rows_.size(); ++i)
+    if (!cuts_.contains(i) && i % options_.shard.count != options_.shard.index) not_mine(i);
+}
+
+std::vector<std::string> CopyJob::cuts_of(const Row& row, size_t ranges_max) {
+  if (!row.from.is_s3 || row.options.remove_extra) return {};
+  try {
+    RowState state(row, 0);
+    open_sites(state);
+    if (state.single) return {};
+    auto page = [&](const std::string& start_after, unsigned keys_max) {
+      std::string from = start_after.empty() ? "" : state.from.key(start_after);
+      return state.from.client->list_page({.prefix = state.from.prefix,
+                                           .delimiter = {},
+                                           .start_after = from,
+                                           .token = {},
+                                           .keys_max = keys_max});
+    };
+    if (page("", kKeysWorthCutting).next.empty()) return {};
+    return cut_keys(
+        [&](const std::string& start_after) -> std::optional<std::string> {
+          objects::ListedPage found = page(start_after, 1);
+          if (found.objects.empty()) return std::nullopt;
+          return found.objects[0].key.substr(state.from.prefix.size());
+        },
+        ranges_max);
+  } catch (const base::Error& error) {
+    if (is_interrupted(error)) throw;
+    return {};  // it is told when it is that row's turn
+  }
 }
 
 void CopyJob::not_mine(size_t row) {

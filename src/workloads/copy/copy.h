@@ -64,6 +64,7 @@ struct JobOptions {
   std::string journal;  // a path or s3://…; empty: by default; "none"
   bool resume = false;
   workloads::Shard shard;
+  std::string share;  // where the shards meet (see shared_place.h); empty: nowhere
 
   const std::atomic<bool>* stop = nullptr;  // set: end soon, keep what is done
   // Called about twice a second, from one thread that is not the caller's.

@@ -22,6 +22,7 @@
 #include "workloads/copy/journal.h"
 #include "workloads/copy/report.h"
 #include "workloads/copy/row_state.h"
+#include "workloads/copy/shared_place.h"
 
 namespace millrace::copy {
 
@@ -45,6 +46,10 @@ class CopyJob {
   void choose_rows();
   void not_mine(size_t row);
   bool has(std::string_view key) const { return !shard_keys_ || options_.shard.has(key); }
+  // Rows that are deleted from are one shard's: nothing of a row goes before all of it was copied.
+  bool shares_keys(const Row& row) const { return shard_keys_ && !row.options.remove_extra; }
+  void share_rows();
+  std::vector<std::string> cuts_of(const Row& row, size_t ranges_max);
   void refuse_overlaps();
   bool is_single(const Row& row);
   void open_outputs();
@@ -145,6 +150,8 @@ class CopyJob {
   int64_t bad_rows_ = 0;
   std::map<size_t, std::string> refused_;
   bool shard_keys_ = false;
+  std::string list_fingerprint_;  // the same for all shards
+  std::map<size_t, std::vector<std::string>> cuts_;
   SlowQueue slow_;
   ReadyQueue ready_;
 

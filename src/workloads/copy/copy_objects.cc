@@ -19,7 +19,7 @@ void CopyJob::decided(const std::shared_ptr<RowState>& state, RangeProgress* ran
     std::lock_guard lock(state->mutex);
     range->pass(key);
   };
-  if (shard_keys_ && !state->single && !has(key)) return pass();
+  if (shares_keys(state->row) && !state->single && !has(key)) return pass();
   switch (decision) {
     case Decision::kSkip:
       ++skipped_;

@@ -63,6 +63,14 @@ void CopyJob::begin_row(size_t index) {
     return release(state);
   }
   std::vector<KeyRange> ranges = {KeyRange{}};
+  if (auto cut = cuts_.find(index); cut != cuts_.end()) {
+    ranges.clear();
+    const std::vector<std::string>& keys = cut->second;
+    for (size_t i = 0; i <= keys.size(); ++i)
+      if ((i + index) % options_.shard.count == options_.shard.index)
+        ranges.push_back({i == 0 ? "" : keys[i - 1], i == keys.size() ? "" : keys[i]});
+    state->partial = true;
+  }
   std::vector<std::string> failed;
   if (auto left = before_of(index)) {
     ranges = std::move(left->ranges);
@@ -224,7 +232,7 @@ std::string CopyJob::kind_name(base::ErrorKind kind) {
 }
 
 void CopyJob::plan_single(const std::shared_ptr<RowState>& state) {
-  if (!has(state->source_key)) return;
+  if (shares_keys(state->row) && !has(state->source_key)) return;
   if (!state->to.is_s3() && !options_.dry_run) state->to.folder->remove_leftovers();
   ObjectInfo source = head(state->from, state->source_key);
   std::optional<ObjectInfo> destination;
@@ -355,7 +363,7 @@ void CopyJob::retry_keys(const std::shared_ptr<RowState>& state, const std::vect
 void CopyJob::end_row(const std::shared_ptr<RowState>& state) {
   if (stopping_) return forget(state, false);
   if (state->broken.empty() && !state->single && state->from.is_s3() && !state->from.prefix.empty() &&
-      state->source_listed == 0 && state->vanished == 0 && !state->went_on)
+      state->source_listed == 0 && state->vanished == 0 && !state->went_on && !state->partial)
     break_row(*state, base::NotFoundError("there is nothing below " + state->from.url(""), "NoSuchPrefix"));
   uint64_t extra = state->extra.count();
   if (extra > 0) {

@@ -69,6 +69,7 @@ struct RowState {
   const size_t index;
   Site from, to;
   bool went_on = false;  // where an earlier run stopped: what is left may be nothing
+  bool partial = false;  // other shards do other keys
   bool single = false;   // one object: `from` and `to` are roots, and these the keys
   std::string source_key, destination_key;
   MergeRules rules;

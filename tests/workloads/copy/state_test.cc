@@ -13,6 +13,7 @@
 #include "workloads/copy/listing.h"
 #include "workloads/copy/report.h"
 #include "workloads/copy/row_state.h"
+#include "workloads/copy/shared_place.h"
 
 namespace millrace::copy {
 namespace {
@@ -75,6 +76,35 @@ TEST(CopyJournal, ComesBackAsItWasWhateverTheKeys) {
   EXPECT_THROW(journal.load(), base::CorruptError);
   std::ofstream(folder / "j") << "";
   EXPECT_THROW(journal.load(), base::CorruptError);
+}
+
+TEST(CopyPlan, ComesBackAsItWasAndCutsWhateverTheKeysAre) {
+  // Without this shards disagree on which keys are whose, and some are nobody's.
+  ShardPlan plan{"f", 3, 9, {{2, {"a\n", "b\xff"}}, {7, {"k"}}}};
+  EXPECT_EQ(parse_plan(plan_text(plan)), plan);
+  EXPECT_THROW(parse_plan("{}"), base::CorruptError);
+  EXPECT_THROW(parse_plan(R"({"millrace_copy_plan":1,"shards":2,"cuts":{"0":["b","a"]}})"),
+               base::CorruptError);
+  std::set<std::string> keys;
+  auto next = [&](const std::string& after) -> std::optional<std::string> {
+    auto found = after.empty() ? keys.begin() : keys.upper_bound(after);
+    if (found == keys.end()) return std::nullopt;
+    return *found;
+  };
+  EXPECT_TRUE(cut_keys(next, 16).empty());
+  keys = {"one"};
+  EXPECT_TRUE(cut_keys(next, 16).empty());
+  for (int i = 0; i < 20'000; ++i)
+    keys.insert("shots/" + std::to_string(i % 97) + "/frame-" + std::to_string(i) + ".exr");
+  std::vector<std::string> cuts = cut_keys(next, 24);
+  EXPECT_GT(cuts.size(), 15u);
+  EXPECT_LT(cuts.size(), 24u);
+  std::vector<size_t> shares(3);
+  for (const std::string& key : keys) {
+    auto range = std::lower_bound(cuts.begin(), cuts.end(), key) - cuts.begin();  // up to and including a cut
+    ++shares[static_cast<size_t>(range) % 3];
+  }
+  EXPECT_GT(*std::min_element(shares.begin(), shares.end()), keys.size() / 6) << "about a third each";
 }
 
 TEST(CopyLimiter, HalvesWhenThrottledAndNeverExceedsItsLimit) {
