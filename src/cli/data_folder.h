@@ -12,6 +12,7 @@ struct DataFolder {
 
   std::string state_db() const { return path + "/state.db"; }
   std::string events_db() const { return path + "/events.db"; }
+  std::string iam_db() const { return path + "/iam.db"; }
   std::string secrets() const { return path + "/secrets"; }
   std::string watch() const { return path + "/watch"; }
   std::string keys() const { return path + "/root-key.json"; }

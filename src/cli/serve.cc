@@ -25,16 +25,20 @@
 #include "exec/dispatch.h"
 #include "exec/runner.h"
 #include "http/server.h"
+#include "iam/directory.h"
 #include "logs/log_store.h"
 #include "logs/retention_task.h"
 #include "objects/directory_store.h"
 #include "secrets/secret_folder.h"
+#include "services/authorizer.h"
 #include "services/batch.h"
 #include "services/event_outlet.h"
 #include "services/events.h"
 #include "services/events_admin.h"
 #include "services/gateway.h"
+#include "services/iam.h"
 #include "services/identities.h"
+#include "services/job_credentials.h"
 #include "services/job_feed.h"
 #include "services/job_setup.h"
 #include "services/logs.h"
@@ -44,6 +48,7 @@
 #include "services/secret_values.h"
 #include "services/secretsmanager.h"
 #include "services/ssm.h"
+#include "services/sts.h"
 
 namespace millrace::cli {
 namespace {
@@ -73,7 +78,7 @@ struct Arguments {
   int64_t memory_mib = 0;
   int gpus = -1;
   int32_t array_size_max = 10'000;
-  bool strict_capacity = false;
+  bool strict_capacity = false, strict_roles = false;
 };
 
 struct Address {
@@ -165,10 +170,11 @@ void serve(const Arguments& arguments) {
   base::UniqueFd lock = lock_data_folder(folder);
   unlink(folder.endpoint().c_str());  // a killed engine's: it must not be taken for this one's
   // Job definitions may hold secrets: nobody else reads them, whatever the mode of a folder that was there.
-  for (const std::string& file : {folder.state_db(), folder.events_db()})
+  for (const std::string& file : {folder.state_db(), folder.events_db(), folder.iam_db()})
     base::UniqueFd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   base::SystemClock clock;
-  services::Identities identities = services::Identities::load_or_create(folder.keys());
+  iam::Directory directory(folder.iam_db());
+  services::Identities identities = services::Identities::load_or_create(folder.keys(), &directory);
   engine::Store store(folder.state_db());
   engine::Config config;
   config.region = arguments.region;
@@ -196,8 +202,23 @@ void serve(const Arguments& arguments) {
   services::SecretsManagerService secrets_manager(secret_folder.secrets, arguments.region);
   services::SsmService ssm(secret_folder.parameters, secret_folder.secrets);
   services::SecretValues secret_values(secret_folder.secrets, secret_folder.parameters);
-  services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, clock, batch, s3,
-                            logs, events, scheduler, events_admin, secrets_manager, ssm);
+  services::AuthorizerOptions policies{{arguments.region, arguments.account}};
+  policies.names.secret_arn = [&](std::string_view id) { return secret_values.arn_of(id); };
+  policies.bucket_policy = [&](const std::string& bucket) {
+    try {
+      return objects.setting(bucket, "policy").value_or("");
+    } catch (const base::NotFoundError&) {
+      return std::string();  // the request will be told that there is no such bucket
+    }
+  };
+  services::Authorizer authorizer(policies, directory, clock);
+  services::IamService iam(arguments.account, directory, authorizer, clock);
+  services::StsService sts(arguments.account, identities, directory, authorizer, clock);
+  services::JobCredentials job_credentials({arguments.region, arguments.account, arguments.strict_roles},
+                                           identities, directory, clock);
+  services::Gateway gateway(
+      {verify, arguments.region, arguments.account, 2}, identities, authorizer, clock,
+      {batch, s3, logs, events, scheduler, events_admin, secrets_manager, ssm, iam, sts, job_credentials});
 
   http::ServerOptions options;
   options.host = address.host;
@@ -217,10 +238,10 @@ void serve(const Arguments& arguments) {
   std::string url = address.url(server.port());
   services::JobSetup setup(
       {url, arguments.region, variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"), variable_or("HOME", "/")},
-      identities, secret_values, clock);
+      job_credentials, secret_values, authorizer);
+  for (exec::AttemptToken token : believed) job_credentials.adopted(token);
   exec::Dispatch dispatch(driver, *runner, setup);
-  services::JobFeed job_feed(hub, driver);
-  job_feed.catch_up(store);
+  services::JobFeed job_feed(hub);
   dispatch.tell_to(job_feed);
   driver.start(dispatch);
   dispatch.begin(believed);
@@ -280,6 +301,9 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0, 1024));
   command->add_flag("--strict-capacity", arguments->strict_capacity,
                     "a job that asks for more than this machine has fails at once; else it runs alone");
+  command->add_flag(
+      "--strict-roles", arguments->strict_roles,
+      "a job whose jobRoleArn is no role of the account may do nothing; else it may do everything");
   command->add_option("--max-array-size", arguments->array_size_max, "children that an array job may have")
       ->check(CLI::Range(2, 10'000'000))
       ->capture_default_str();

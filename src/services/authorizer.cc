@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include "aws/api_error.h"
+#include "base/error.h"
+#include "base/strings.h"
 #include "iam/aws_policies.h"
 
 namespace millrace::services {
@@ -171,6 +173,40 @@ void Authorizer::check_s3(const Caller& caller, const aws::Operation& operation,
 void Authorizer::check_own(const Caller& caller, const std::string& action) const {
   std::optional<iam::Subject> subject = subject_of(caller);
   if (subject) require(caller, *subject, {action, "*"}, {}, aws::Dialect::kRestJson);
+}
+
+void Authorizer::check_secret(std::string_view execution_role, std::string_view value_from) const {
+  Caller caller;
+  caller.access_key = "ecs";
+  caller.session = Session{};
+  caller.session->role = last_part(execution_role);
+  caller.session->name = "ecs";
+  std::shared_ptr<const iam::State> state = directory_.state();
+  if (!state->find(iam::EntityKind::kRole, caller.session->role)) return;
+  // "arn:…:secret:NAME-SUFFIX[:json-key:version-stage:version-id]", the ARN of a parameter, or its name.
+  constexpr size_t kPartsOfSecretArn = 7;
+  iam::Access access{"ssm:GetParameters", std::string(value_from)};
+  if (value_from.find(":secretsmanager:") != std::string_view::npos) {
+    std::vector<std::string_view> parts = base::split(value_from, ':');
+    std::string arn;
+    for (size_t i = 0; i < std::min(parts.size(), kPartsOfSecretArn); ++i)
+      arn += (i > 0 ? ":" : "") + std::string(parts[i]);
+    std::string whole = options_.names.secret_arn ? options_.names.secret_arn(arn) : "";
+    access = {"secretsmanager:GetSecretValue", whole.empty() ? arn : whole};
+  } else if (!value_from.starts_with("arn:")) {
+    std::string_view name = value_from.starts_with('/') ? value_from.substr(1) : value_from;
+    access.resource = "arn:aws:ssm:" + options_.names.region + ":" + options_.names.account + ":parameter/" +
+                      std::string(name);
+  }
+  iam::Subject subject = *subject_of(caller);
+  add_caller_context(caller, subject, access.context);
+  iam::Decision decision = decide(subject, access);
+  if (decision.allowed()) return;
+  throw base::DeniedError(
+      "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
+      "retrieval failed: unable to retrieve secret: AccessDeniedException: User: " +
+      subject.arn + " is not authorized to perform: " + access.action + " on resource: " + access.resource +
+      " " + decision.why(access.action));
 }
 
 Authorizer::Explanation Authorizer::explain(std::string_view who, const iam::Access& asked) const {

@@ -48,6 +48,10 @@ class Authorizer {
   // For what is no AWS operation: "millrace:Why".
   void check_own(const Caller& caller, const std::string& action) const;
 
+  // Whether a job's execution role may read what `value_from` of a secret names. A role that the account does
+  // not have may. Throws DeniedError with ECS's "ResourceInitializationError: …".
+  void check_secret(std::string_view execution_role, std::string_view value_from) const;
+
   // What binds a caller; nothing for those who may do everything.
   std::optional<iam::Subject> subject_of(const Caller& caller) const;
   void add_caller_context(const Caller& caller, const iam::Subject& subject, iam::Context& context) const;

@@ -58,31 +58,13 @@ void refuse_web_pages(const http::RequestHead& head) {
 
 }  // namespace
 
-<<<<<<< HEAD
 Gateway::Gateway(GatewayOptions options, const Identities& identities, const Authorizer& authorizer,
                  const base::Clock& clock, const GatewayServices& services)
-=======
-Gateway::Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock,
-                 BatchService& batch, S3Service& s3, LogsService& logs, EventsService& events,
-                 SchedulerService& scheduler, EventsAdmin& events_admin,
-                 SecretsManagerService& secrets_manager, SsmService& ssm)
->>>>>>> main
     : options_(std::move(options)),
       identities_(identities),
       authorizer_(authorizer),
       clock_(clock),
-<<<<<<< HEAD
       to_(services),
-=======
-      batch_(batch),
-      s3_(s3),
-      logs_(logs),
-      events_(events),
-      scheduler_(scheduler),
-      events_admin_(events_admin),
-      secrets_manager_(secrets_manager),
-      ssm_(ssm),
->>>>>>> main
       workers_(options_.workers) {}
 
 bool Gateway::implements(const aws::Operation& operation) {
@@ -92,14 +74,10 @@ bool Gateway::implements(const aws::Operation& operation) {
   if (service == "s3") return S3Service::is_implemented(operation);
   if (service == "events") return EventsService::implements(operation.name);
   if (service == "scheduler") return SchedulerService::implements(operation.name);
-<<<<<<< HEAD
-  if (service == "iam") return IamService::implements(operation.name);
-  if (service == "sts") return StsService::implements(operation.name);
-=======
   if (service == "secretsmanager") return SecretsManagerService::implements(operation.name);
   if (service == "ssm") return SsmService::implements(operation.name);
-  if (service == "sts") return sts_implements(operation.name);
->>>>>>> main
+  if (service == "iam") return IamService::implements(operation.name);
+  if (service == "sts") return StsService::implements(operation.name);
   return false;
 }
 
@@ -355,18 +333,14 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
         return std::move(output);
       });
     };
-<<<<<<< HEAD
+    if (service.signing_name == "secretsmanager")
+      return to_.secrets_manager.call(*operation, std::move(input), std::move(reply));
+    if (service.signing_name == "ssm")
+      return to_.ssm.call(*operation, std::move(input), authorizer_.identity_of(by.caller).name,
+                          std::move(reply));
     if (service.signing_name == "events")
       return to_.events.call(*operation, std::move(input), std::move(reply));
     return to_.scheduler.call(*operation, std::move(input), std::move(reply));
-=======
-    if (service.signing_name == "secretsmanager")
-      return secrets_manager_.call(*operation, std::move(input), std::move(reply));
-    if (service.signing_name == "ssm")
-      return ssm_.call(*operation, std::move(input), caller.principal, std::move(reply));
-    if (service.signing_name == "events") return events_.call(*operation, std::move(input), std::move(reply));
-    return scheduler_.call(*operation, std::move(input), std::move(reply));
->>>>>>> main
   }
   // Commits to disk: not in the thread of the connections.
   if (service.signing_name == "iam")

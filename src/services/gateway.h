@@ -21,12 +21,9 @@
 #include "services/logs.h"
 #include "services/s3.h"
 #include "services/scheduler.h"
-<<<<<<< HEAD
-#include "services/sts.h"
-=======
 #include "services/secretsmanager.h"
 #include "services/ssm.h"
->>>>>>> main
+#include "services/sts.h"
 
 namespace millrace::services {
 
@@ -45,6 +42,8 @@ struct GatewayServices {
   EventsService& events;
   SchedulerService& scheduler;
   EventsAdmin& events_admin;
+  SecretsManagerService& secrets_manager;
+  SsmService& ssm;
   IamService& iam;
   StsService& sts;
   JobCredentials& job_credentials;
@@ -53,14 +52,8 @@ struct GatewayServices {
 // Thread-safe. Everything passed in outlives it.
 class Gateway final : public http::RequestHandler {
  public:
-<<<<<<< HEAD
   Gateway(GatewayOptions options, const Identities& identities, const Authorizer& authorizer,
           const base::Clock& clock, const GatewayServices& services);
-=======
-  Gateway(GatewayOptions options, const Identities& identities, const base::Clock& clock, BatchService& batch,
-          S3Service& s3, LogsService& logs, EventsService& events, SchedulerService& scheduler,
-          EventsAdmin& events_admin, SecretsManagerService& secrets_manager, SsmService& ssm);
->>>>>>> main
 
   std::unique_ptr<http::BodySink> open(const http::RequestHead& head) override;
   void handle(http::Request request, http::Respond respond) override;
@@ -93,18 +86,7 @@ class Gateway final : public http::RequestHandler {
   const Identities& identities_;
   const Authorizer& authorizer_;
   const base::Clock& clock_;
-<<<<<<< HEAD
   GatewayServices to_;
-=======
-  BatchService& batch_;
-  S3Service& s3_;
-  LogsService& logs_;
-  EventsService& events_;
-  SchedulerService& scheduler_;
-  EventsAdmin& events_admin_;
-  SecretsManagerService& secrets_manager_;
-  SsmService& ssm_;
->>>>>>> main
   aws::Verifier verifier_;
   base::WorkerPool workers_;
 };

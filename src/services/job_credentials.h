@@ -35,6 +35,10 @@ class JobCredentials {
   std::vector<std::pair<std::string, std::string>> variables(const engine::StartAttempt& attempt,
                                                              const std::string& endpoint);
 
+  // An attempt that lives from before this engine's start.
+  void adopted(uint64_t attempt) { identities_.attempt_lives(attempt); }
+  void ended(uint64_t attempt) { identities_.attempt_ended(attempt); }
+
   // The answer to a GET of one of their URLs; nothing when it is none. Credentials are good for an hour, and
   // not after the attempt has ended.
   std::optional<http::Response> answer(const http::RequestHead& head) const;

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "base/time.h"
 #include "exec/attempt_setup.h"
-#include "services/identities.h"
+#include "services/authorizer.h"
+#include "services/job_credentials.h"
 #include "services/secret_values.h"
 
 namespace millrace::services {
@@ -19,18 +19,20 @@ struct JobSetupOptions {
 // All objects passed in outlive it.
 class JobSetup final : public exec::AttemptSetup {
  public:
-  JobSetup(JobSetupOptions options, const Identities& identities, SecretValues& secrets,
-           const base::Clock& clock)
-      : options_(std::move(options)), identities_(identities), secrets_(secrets), clock_(clock) {}
+  JobSetup(JobSetupOptions options, JobCredentials& credentials, SecretValues& secrets,
+           const Authorizer& authorizer)
+      : options_(std::move(options)), credentials_(credentials), secrets_(secrets), authorizer_(authorizer) {}
 
   Variables environment(const engine::StartAttempt& attempt) override;
+  // With the rights of the execution role, where the account has it.
   Variables secrets(const engine::StartAttempt& attempt) override;
+  void ended(exec::AttemptToken token) override { credentials_.ended(token); }
 
  private:
   JobSetupOptions options_;
-  const Identities& identities_;
+  JobCredentials& credentials_;
   SecretValues& secrets_;
-  const base::Clock& clock_;
+  const Authorizer& authorizer_;
 };
 
 }  // namespace millrace::services

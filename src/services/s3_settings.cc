@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "iam/policy.h"
 #include "objects/directory_store.h"
 #include "services/s3_call.h"
 #include "services/s3_tags.h"
@@ -75,53 +76,15 @@ aws::ApiError missing(const Setting& setting, const std::string& bucket) {
   return error;
 }
 
-// The statements of a policy document. Throws MalformedPolicy.
-std::vector<json::object> statements_of(const std::string& policy) {
-  auto malformed = [](const char* why) { return s3_error("MalformedPolicy", why); };
-  json::value document;
+// Throws MalformedPolicy.
+std::shared_ptr<const iam::Policy> policy_of(const std::string& text) {
+  if (!base::trim(text).starts_with('{'))
+    throw s3_error("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'");
   try {
-    document = base::parse_json(policy);
-  } catch (const base::CorruptError&) {
-    throw malformed("Policies must be valid JSON and the first byte must be '{'");
+    return iam::Policy::parse(text, iam::PolicyKind::kResource);
+  } catch (const base::UsageError& error) {
+    throw s3_error("MalformedPolicy", error.what());
   }
-  const json::object* object = document.if_object();
-  if (!object) throw malformed("Policies must be valid JSON and the first byte must be '{'");
-  const json::value* statement = base::find(*object, "Statement");
-  if (!statement) throw malformed("Missing required field Statement");
-  std::vector<json::object> all;
-  if (const json::object* one = statement->if_object()) {
-    all.push_back(*one);
-  } else if (const json::array* several = statement->if_array()) {
-    for (const json::value& item : *several) {
-      if (!item.is_object()) throw malformed("Statement must be an object or a list of objects");
-      all.push_back(item.as_object());
-    }
-  } else {
-    throw malformed("Statement must be an object or a list of objects");
-  }
-  for (const json::object& item : all) {
-    auto effect = base::find_string(item, "Effect");
-    if (effect != "Allow" && effect != "Deny") throw malformed("Missing required field Effect");
-    if (!base::find(item, "Principal") && !base::find(item, "NotPrincipal"))
-      throw malformed("Missing required field Principal");
-    if (!base::find(item, "Action") && !base::find(item, "NotAction"))
-      throw malformed("Missing required field Action");
-    if (!base::find(item, "Resource") && !base::find(item, "NotResource"))
-      throw malformed("Missing required field Resource");
-  }
-  return all;
-}
-
-bool is_everybody(const json::value* principal) {
-  if (!principal) return false;
-  if (const json::string* text = principal->if_string()) return *text == "*";
-  const json::object* object = principal->if_object();
-  const json::value* aws = object ? base::find(*object, "AWS") : nullptr;
-  if (!aws) return false;
-  if (const json::array* list = aws->if_array())
-    return std::any_of(list->begin(), list->end(),
-                       [](const json::value& v) { return v == json::value("*"); });
-  return *aws == json::value("*");
 }
 
 }  // namespace
@@ -150,7 +113,7 @@ http::Response S3Service::put_setting(Call& call) {
   call.check_body();
   if (call.body.empty()) throw s3_error("MissingRequestBodyError", "Request Body is empty");
   if (setting.name == "policy") {
-    statements_of(call.body);
+    policy_of(call.body);
   } else if (setting.name == "tagging") {
     const json::object* tagging = base::find_object(call.input, "Tagging");
     const json::array* set = tagging ? base::find_array(*tagging, "TagSet") : nullptr;
@@ -198,11 +161,12 @@ http::Response S3Service::no_such_configuration(Call& call) {
 http::Response S3Service::get_bucket_policy_status(Call& call) {
   std::optional<std::string> policy = store_.setting(call.bucket(), "policy");
   if (!policy) throw missing(*find_setting("GetBucketPolicy"), call.bucket());
-  std::vector<json::object> statements = statements_of(*policy);
-  bool is_public = std::any_of(statements.begin(), statements.end(), [](const json::object& statement) {
-    return base::find_string(statement, "Effect") == "Allow" && !base::find(statement, "Condition") &&
-           is_everybody(base::find(statement, "Principal"));
-  });
+  std::shared_ptr<const iam::Policy> parsed = policy_of(*policy);
+  bool is_public = std::any_of(parsed->statements().begin(), parsed->statements().end(),
+                               [](const iam::Statement& statement) {
+                                 return !statement.deny && statement.conditions.empty() &&
+                                        statement.principals.anybody && !statement.not_principal;
+                               });
   return call.answer({{"PolicyStatus", json::object{{"IsPublic", is_public}}}});
 }
 

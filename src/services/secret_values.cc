@@ -60,6 +60,14 @@ Plaintext SecretValues::resolve(std::string_view value_from) {
   return value;
 }
 
+std::string SecretValues::arn_of(std::string_view id) {
+  try {
+    return secrets_.arn(secrets_.describe(id).first);
+  } catch (const base::Error&) {
+    return "";  // whoever asks for it is told so
+  }
+}
+
 Plaintext SecretValues::secret(std::string_view reference) {
   std::vector<std::string_view> parts = base::split(reference, ':');
   if (parts.size() != kArnParts && parts.size() != kReferenceParts)

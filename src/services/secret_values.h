@@ -20,6 +20,9 @@ class SecretValues {
   // "ResourceInitializationError: …", which never has anything of a value in it.
   secrets::Plaintext resolve(std::string_view value_from);
 
+  // The whole ARN of the secret that `id` names in any way, empty when there is none.
+  std::string arn_of(std::string_view id);
+
  private:
   secrets::Plaintext secret(std::string_view arn);
   secrets::Plaintext parameter(std::string_view name);

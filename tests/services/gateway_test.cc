@@ -40,9 +40,15 @@ class GatewayTest : public ::testing::Test {
         secrets_(folder_ / "secrets", "", clock_, "us-east-1", "123456789012"),
         secrets_manager_(secrets_.secrets, "us-east-1"),
         ssm_(secrets_.parameters, secrets_.secrets),
-        identities_(Identities::load_or_create(folder_ / "keys.json")),
-        gateway_({verify, "us-east-1", "123456789012", 1}, identities_, clock_, batch_, s3_, logs_, events_,
-                 scheduler_, events_admin_, secrets_manager_, ssm_) {
+        directory_(folder_ / "iam.db"),
+        identities_(Identities::load_or_create(folder_ / "keys.json", &directory_)),
+        authorizer_({{"us-east-1", "123456789012"}}, directory_, clock_),
+        iam_("123456789012", directory_, authorizer_, clock_),
+        sts_("123456789012", identities_, directory_, authorizer_, clock_),
+        job_credentials_({"us-east-1", "123456789012"}, identities_, directory_, clock_),
+        gateway_({verify, "us-east-1", "123456789012", 1}, identities_, authorizer_, clock_,
+                 {batch_, s3_, logs_, events_, scheduler_, events_admin_, secrets_manager_, ssm_, iam_, sts_,
+                  job_credentials_}) {
     driver_.start(idle_);
     hub_.start();
     objects_.create_bucket("bucket", "us-east-1");
@@ -137,7 +143,12 @@ class GatewayTest : public ::testing::Test {
   secrets::SecretFolder secrets_;
   SecretsManagerService secrets_manager_;
   SsmService ssm_;
+  iam::Directory directory_;
   Identities identities_;
+  Authorizer authorizer_;
+  IamService iam_;
+  StsService sts_;
+  JobCredentials job_credentials_;
   Gateway gateway_;
   std::unique_ptr<http::Server> server_;
   http::Client client_{4};
@@ -196,10 +207,18 @@ TEST_F(GatewayTest, TheBodyIsPartOfWhatWasSigned) {
 // Without this: a job cannot use the APIs of its engine, or goes on using them when its time is over.
 TEST_F(GatewayTest, JobsCallWithKeysOfTheirOwn) {
   const std::string job = "11111111-2222-4333-8444-555555555555";
-  aws::Credentials keys = identities_.for_job(job, clock_.now_ms() + kHourMs);
-  aws::Credentials expired = identities_.for_job(job, clock_.now_ms() - 1);
+  auto keys_of = [&](const std::string& name, base::TimeMs expires) {
+    Session session;
+    session.name = name;
+    session.attempt = 7;
+    session.expires = expires;
+    return identities_.issue(session);
+  };
+  identities_.attempt_lives(7);
+  aws::Credentials keys = keys_of(job, clock_.now_ms() + kHourMs);
+  aws::Credentials expired = keys_of(job, clock_.now_ms() - 1);
   aws::Credentials borrowed = keys;
-  borrowed.session_token = identities_.for_job("another", clock_.now_ms() + kHourMs).session_token;
+  borrowed.session_token = keys_of("another", clock_.now_ms() + kHourMs).session_token;
   aws::Credentials without = keys;
   without.session_token.clear();
   struct {

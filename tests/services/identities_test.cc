@@ -139,7 +139,8 @@ TEST_F(IdentitiesTest, NothingOfAJobsTokenCanBeChanged) {
   Identities others = Identities::load_or_create((elsewhere.path() / "keys").string());
   EXPECT_EQ(who(others, keys), "InvalidClientTokenId") << "keys of another data folder";
   EXPECT_EQ(who(others, identities.root()), "unknown");
-  EXPECT_NE(keys_of(identities, "a", kNow).secret_access_key, keys_of(identities, "b", kNow).secret_access_key);
+  EXPECT_NE(keys_of(identities, "a", kNow).secret_access_key,
+            keys_of(identities, "b", kNow).secret_access_key);
 }
 
 // Without this: a job makes itself a token for another job's credentials.
