@@ -219,7 +219,8 @@ void serve(const Arguments& arguments) {
       {url, arguments.region, variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"), variable_or("HOME", "/")},
       identities, secret_values, clock);
   exec::Dispatch dispatch(driver, *runner, setup);
-  services::JobFeed job_feed(hub);
+  services::JobFeed job_feed(hub, driver);
+  job_feed.catch_up(store);
   dispatch.tell_to(job_feed);
   driver.start(dispatch);
   dispatch.begin(believed);
