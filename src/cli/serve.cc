@@ -241,7 +241,8 @@ void serve(const Arguments& arguments) {
       job_credentials, secret_values, authorizer);
   for (exec::AttemptToken token : believed) job_credentials.adopted(token);
   exec::Dispatch dispatch(driver, *runner, setup);
-  services::JobFeed job_feed(hub);
+  services::JobFeed job_feed(hub, driver);
+  job_feed.catch_up(store);
   dispatch.tell_to(job_feed);
   driver.start(dispatch);
   dispatch.begin(believed);

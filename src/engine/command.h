@@ -128,6 +128,7 @@ struct JobNotice {
   std::string detail_type;
   std::vector<std::string> resources;
   std::string detail;  // JSON
+  int64_t seq = 0;     // of the driver, see Driver::notices_heard
 };
 
 using Effect = std::variant<StartAttempt, RevokeAttempt, StopAttempt, AcknowledgeAttempt, JobNotice>;

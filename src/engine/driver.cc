@@ -33,6 +33,7 @@ bool may_wait(const Command& command) { return std::holds_alternative<AttemptSta
 Driver::Driver(Config config, Store& store, const base::Clock& clock)
     : config_(std::move(config)), store_(store), clock_(clock), host_(HostUp{}) {
   config_.id_seed = store_.id_seed();
+  last_notice_ = store_.last_notice();
   reload();
 }
 
@@ -140,9 +141,11 @@ void Driver::run_group(std::vector<Item>& group) {
   if (engine_->next_deadline() != 0 && engine_->next_deadline() <= now)
     outcomes.push_back(engine_->apply(Tick{}, now));
   Changes changes = engine_->take_changes();
-  if (!changes.empty()) {
+  const Store::Notices notices = number_notices(outcomes);
+  if (!changes.empty() || !notices.made.empty()) {
     try {
-      store_.commit(changes, *engine_, tokens);
+      store_.commit(changes, *engine_, tokens, notices);
+      forgotten_notice_ = notices.heard > 0 ? notices.heard : forgotten_notice_;
     } catch (const base::Error& error) {
       spdlog::error(
           "cannot write the engine's state: {}. Requests that change something are refused until it can.",
@@ -197,6 +200,21 @@ Outcome Driver::apply(const Command& command, TimeMs now, Store::Tokens& tokens)
     if (auto seq = engine_->job_seq(base::find_string(*reply, "jobId").value_or("")))
       tokens.emplace_back(api->token, *seq);
   return outcome;
+}
+
+void Driver::notices_heard(int64_t seq) { heard_notice_ = seq; }
+
+// What this group is to tell, in the order in which it will be told.
+Store::Notices Driver::number_notices(std::vector<Outcome>& outcomes) {
+  Store::Notices notices;
+  for (Outcome& outcome : outcomes)
+    for (Effect& effect : outcome.effects)
+      if (auto* notice = std::get_if<JobNotice>(&effect)) {
+        notice->seq = ++last_notice_;
+        notices.made.push_back(notice);
+      }
+  if (const int64_t heard = heard_notice_; heard > forgotten_notice_) notices.heard = heard;
+  return notices;
 }
 
 // What SubmitJob answers.

@@ -2,6 +2,7 @@
 // releases replies and effects.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -48,6 +49,10 @@ class Driver {
   void post(ApiCommand command, Reply reply);
   // A report of the executor. It is applied even when the disk is full: again and again until it is durable.
   void report(Command command);
+  // Each JobNotice is kept with the commit of what it tells, under a number that rises. Thread-safe; who was
+  // told says so once everything up to `seq` is durable there: it is not kept after the next commit. What was
+  // not heard when the process ended is in Store::notices_after().
+  void notices_heard(int64_t seq);
   // Runs `read` in the engine's thread, between two groups: it sees only what is durable. `refused` is called
   // instead when the engine stops or too much waits for it.
   void read(Read read, Refused refused);
@@ -62,6 +67,7 @@ class Driver {
   void run();
   void run_group(std::vector<Item>& group);
   Outcome apply(const Command& command, TimeMs now, Store::Tokens& tokens);
+  Store::Notices number_notices(std::vector<Outcome>& outcomes);
   json::object submitted(const Job& job) const;
   void recall(const Command& command);
   void purge();
@@ -77,6 +83,8 @@ class Driver {
   Command host_;            // the last HostUp, for reload()
   bool disk_full_ = false;  // the last commit failed
   TimeMs next_purge_ = 0;
+  int64_t last_notice_ = 0, forgotten_notice_ = 0;
+  std::atomic<int64_t> heard_notice_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;

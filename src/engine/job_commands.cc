@@ -302,6 +302,7 @@ void Engine::attempt_finished(const AttemptFinished& report, TimeMs now) {
   } else {
     attempt.status_reason = report.started ? reasons::kExited : reasons::kFailedToStart;
     if (attempt.reason.starts_with(reasons::kInitialization)) attempt.status_reason = attempt.reason;
+    attempt.reason.resize(std::min(attempt.reason.size(), reasons::kContainerReasonMax));
   }
   if (job.timed_out) attempt.status_reason = reasons::kTimeout;
   if (job.terminated) attempt.status_reason = job.stop_reason;

@@ -1,10 +1,13 @@
 // The sentences that AWS Batch puts into statusReason and that its users' tools compare literally.
 #pragma once
 
+#include <cstddef>
+
 namespace millrace::engine::reasons {
 
 inline constexpr char kExited[] = "Essential container in task exited";
 inline constexpr char kFailedToStart[] = "Task failed to start";
+inline constexpr size_t kContainerReasonMax = 255;  // characters; a statusReason may be longer
 inline constexpr char kInitialization[] = "ResourceInitializationError:";  // secrets, or the log's set-up
 inline constexpr char kTimeout[] = "Job attempt duration exceeded timeout";
 inline constexpr char kHostLostFormat[] = "Host EC2 (instance {}) terminated.";

@@ -59,8 +59,15 @@ CREATE TABLE usages(queue INTEGER NOT NULL, share TEXT NOT NULL, vcpu_seconds RE
   PRIMARY KEY(queue, share)) STRICT, WITHOUT ROWID;
 )sql";
 
+// What is to be told of jobs, until it was heard. AUTOINCREMENT: no number is used twice.
+constexpr char kVersion6[] = R"sql(
+CREATE TABLE notices(seq INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, resources TEXT NOT NULL,
+  detail TEXT NOT NULL) STRICT;
+)sql";
+
 // What makes version n + 1 of version n. user_version of the file says how many were done.
-constexpr std::array<const char*, 5> kSteps = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+constexpr std::array<const char*, 6> kSteps = {kVersion1, kVersion2, kVersion3,
+                                               kVersion4, kVersion5, kVersion6};
 
 constexpr char kJobColumns[] =
     "SELECT seq, queue, definition, status, created, vcpus_milli, memory_mib, gpus, name, submission, state, "
@@ -371,8 +378,10 @@ void Store::commit_shares(const Changes& changes) {
     put->bind(1, usage.queue).bind(2, usage.share).bind(3, usage.vcpu_seconds).bind(4, usage.at).run();
 }
 
-void Store::commit(const Changes& changes, const Engine& engine, const Tokens& tokens) {
+void Store::commit(const Changes& changes, const Engine& engine, const Tokens& tokens,
+                   const Notices& notices) {
   sql::Transaction transaction(*connection_);
+  commit_notices(notices);
   for (const JobDefinition* d : changes.definitions) {
     auto put = connection_->prepare(
         "INSERT INTO definitions(number, name, revision, active, body, tags) VALUES ($1, $2, $3, $4, $5, $6) "

@@ -16,6 +16,12 @@
 
 namespace millrace::engine {
 
+// What one commit does to the notices that are kept: new ones, and those up to `heard` that go.
+struct StoredNotices {
+  std::vector<const JobNotice*> made;
+  int64_t heard = 0;
+};
+
 // Not thread-safe. Throws as sql::Connection does.
 class Store {
  public:
@@ -34,7 +40,14 @@ class Store {
   // them is there.
   // `tokens`: with which submissions' jobs came, see ApiCommand::token.
   using Tokens = std::vector<std::pair<std::string, JobSeq>>;
-  void commit(const Changes& changes, const Engine& engine, const Tokens& tokens = {});
+  // `notices`: what is to be told about them, kept until it was heard.
+  using Notices = StoredNotices;
+  void commit(const Changes& changes, const Engine& engine, const Tokens& tokens = {},
+              const Notices& notices = {});
+
+  // Notices that are kept, after number `seq`, in order.
+  std::vector<JobNotice> notices_after(int64_t seq, size_t most);
+  int64_t last_notice();  // the highest number ever used
 
   // The job that was submitted with this token and is still kept.
   std::optional<JobSeq> job_of_token(std::string_view token);
@@ -65,6 +78,7 @@ class Store {
   void write_job(const Job& job);
   void load_shares(Engine& engine);
   void commit_shares(const Changes& changes);
+  void commit_notices(const Notices& notices);
 
   std::unique_ptr<sql::Connection> connection_;
   std::unique_ptr<sql::Statement> insert_job_, update_job_, put_meta_;

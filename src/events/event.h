@@ -19,6 +19,7 @@ struct Place {
 };
 
 inline constexpr std::string_view kDefaultBus = "default";
+inline constexpr std::string_view kBatchSource = "aws.batch";  // of what Millrace's own jobs tell
 // Levels of nesting: of what PutEvents takes as detail, and of anything that an event may be part of.
 inline constexpr size_t kDetailDepthMax = 100, kEventDepthMax = 200;
 

@@ -18,6 +18,21 @@ constexpr TimeMs kPurgeEveryMs = 60'000, kPurgeAgainMs = 100;
 constexpr TimeMs kSleepMaxMs = 60'000;
 constexpr TimeMs kRetryDiskMs = 500;
 
+// False when the pattern asks for other sources only, in so many words.
+bool may_match_source(std::string_view pattern, std::string_view source) {
+  json::value parsed;
+  try {
+    parsed = base::parse_json(pattern, kEventDepthMax);
+  } catch (const base::CorruptError&) {  // text after the pattern, which is allowed
+    return true;
+  }
+  const json::object* object = parsed.if_object();
+  const json::array* sources = object ? base::find_array(*object, "source") : nullptr;
+  return !sources || std::any_of(sources->begin(), sources->end(), [&](const json::value& wanted) {
+    return !wanted.is_string() || base::view(wanted.get_string()) == source;
+  });
+}
+
 }  // namespace
 
 Hub::Hub(Place place, const std::string& path, const base::Clock& clock, Outlet& outlet, HubOptions options)
@@ -95,27 +110,21 @@ void Hub::accept_from(std::string feed, int64_t cursor, std::vector<Event> event
 }
 int64_t Hub::cursor(const std::string& feed) { return store_.cursor(feed); }
 
-void Hub::publish(std::string source, std::string detail_type, std::vector<std::string> resources,
-                  std::string detail) {
-  EventFields fields;
-  fields.source = std::move(source);
-  fields.detail_type = std::move(detail_type);
-  fields.resources = std::move(resources);
-  fields.detail = std::move(detail);
-  fields.time = clock_.now_ms();
-  Event event = make_event(fields, place_);
-  event.passing = true;
-  std::vector<Event> events;
-  events.push_back(std::move(event));
-  push({Arrival{std::move(events), "", 0}, nullptr}, true);  // nobody would hear of a refusal
-}
-
 bool Hub::listens() const { return has_listeners_ || clock_.now_ms() < watched_until_; }
 
 void Hub::look_for_listeners() {
-  bool any = !registry_->archives.empty();
-  if (const Bus* bus = registry_->find_bus("default"))
-    for (const auto& [name, rule] : bus->rules) any |= rule.enabled && rule.body.contains("EventPattern");
+  bool any = false;
+  auto listen = [&](const json::object& body) {
+    auto pattern = base::find_string(body, "EventPattern");
+    any |= !pattern || may_match_source(*pattern, kBatchSource);
+  };
+  if (const Bus* bus = registry_->find_bus(kDefaultBus)) {
+    for (const auto& [name, rule] : bus->rules)
+      if (rule.enabled && rule.body.contains("EventPattern")) listen(rule.body);
+    for (const auto& [name, archive] : registry_->archives)
+      if (Registry::bus_name(base::find_string(archive, "EventSourceArn").value_or("")) == kDefaultBus)
+        listen(archive);
+  }
   has_listeners_ = any;
 }
 

@@ -65,13 +65,8 @@ class Hub {
   void accept_from(std::string feed, int64_t cursor, std::vector<Event> events, Done done);
   int64_t cursor(const std::string& feed);  // before start() only
 
-  // An event of Millrace itself ("aws.batch", "Batch Job State Change") for the default bus. Does not wait;
-  // it is lost when the process dies within the next milliseconds. `detail` is JSON.
-  void publish(std::string source, std::string detail_type, std::vector<std::string> resources,
-               std::string detail);
-
-  // Whether anybody would hear an event of the default bus: a rule, an archive, or a reader of recent() in
-  // the last half minute.
+  // Whether anybody would hear what AWS Batch tells of its jobs, on the default bus: a rule or an archive
+  // that does not ask for other sources, or a reader of recent() in the last half minute.
   bool listens() const;
 
   // Makes the thread look at the clock: for tests with a clock of their own.

@@ -709,5 +709,41 @@ class Crash(unittest.TestCase):
             self.assertEqual(set(found) - tried, set())
 
 
+    def test_what_jobs_tell_survives_a_crash(self):
+        """Each job that succeeds starts one other, whenever the engine is killed."""
+        seed = random.randrange(1 << 30)
+        print(f"seed {seed}", file=sys.stderr)
+        dice = random.Random(seed)
+        with MillraceServer() as server:
+            batch = server.boto3("batch")
+            queue = make_queue(batch)
+            make_definition(batch, ["true"], "nothing")
+            events = server.boto3("events")
+            events.put_rule(Name="chain", EventPattern=json.dumps({
+                "source": ["aws.batch"], "detail-type": ["Batch Job State Change"],
+                "detail": {"status": ["SUCCEEDED"], "jobName": ["first"]}}))
+            events.put_targets(Rule="chain", Targets=[{
+                "Id": "job", "Arn": queue, "BatchParameters": {"JobDefinition": "nothing", "JobName": "second"},
+                "InputTransformer": {"InputPathsMap": {"id": "$.detail.jobId"},
+                                     "InputTemplate": '{"Parameters": {"id": <id>}}'}}])
+            first = []
+            for _ in range(10):
+                batch = server.boto3("batch")
+                for _ in range(8):
+                    first.append(batch.submit_job(jobName="first", jobQueue=queue, jobDefinition="nothing")["jobId"])
+                time.sleep(dice.uniform(0, 0.1))  # of the moment of the kill
+                server.kill()
+                server.start()
+            batch = server.boto3("batch")
+
+            def second():
+                found = [job["jobId"] for job in all_jobs(batch, queue) if job["jobName"] == "second"]
+                return found if len(found) >= len(first) else None
+            ids = wait_until(second, "every job has its follower")
+            told = [job["parameters"]["id"] for i in range(0, len(ids), 100)
+                    for job in batch.describe_jobs(jobs=ids[i:i + 100])["jobs"]]
+            self.assertEqual(sorted(told), sorted(first))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
