@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "cli/commands.h"
+#include "cli/copy_progress.h"
 #include "workloads/copy/shared_place.h"
 #include "workloads/result.h"
 
@@ -91,80 +92,6 @@ copy::DeleteLimit parse_delete_limit(const std::string& text) {
   }
   throw base::UsageError("--max-delete: '" + text + "' is neither a number nor a share such as 10%");
 }
-
-// A bar on a terminal, a line of JSON every few seconds elsewhere.
-class ProgressDisplay {
- public:
-  explicit ProgressDisplay(bool terminal) : terminal_(terminal), started_(Clock::now()) {}
-  ~ProgressDisplay() { clear(); }
-
-  void show(const copy::CopyProgress& now) {
-    double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
-    if (terminal_) return draw(now, seconds);
-    if (seconds < next_line_s_) return;
-    next_line_s_ = seconds + kLineSeconds;
-    std::fprintf(
-        stderr,
-        "{\"progress\":{\"rows\":%llu,\"rows_done\":%llu,\"planned\":%llu,\"done\":%llu,"
-        "\"bytes_planned\":%llu,\"bytes_done\":%llu,\"skipped\":%llu,\"deleted\":%llu,\"failed\":%llu,"
-        "\"seconds\":%.1f%s}}\n",
-        number(now.rows), number(now.rows_done), number(now.objects_planned), number(now.objects_done),
-        number(now.bytes_planned), number(now.bytes_done), number(now.skipped), number(now.deleted),
-        number(now.failed), seconds, left_text(now, seconds, ",\"seconds_left\":%.0f").c_str());
-  }
-  void clear() {
-    if (std::exchange(drawn_, false)) std::fputs("\r\033[K", stderr);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr double kLineSeconds = 5;
-  static constexpr int kWidth = 24;
-  static unsigned long long number(uint64_t n) { return n; }
-
-  // Known once every listing is at its end.
-  static std::string left_text(const copy::CopyProgress& now, double seconds, const char* format) {
-    if (!now.planned || now.objects_done == 0 || now.objects_planned == 0) return "";
-    // Small objects cost their number, large ones their bytes: whichever is further behind.
-    double by_count = static_cast<double>(now.objects_done) / static_cast<double>(now.objects_planned);
-    double by_bytes = now.bytes_planned == 0
-                          ? 1
-                          : static_cast<double>(now.bytes_done) / static_cast<double>(now.bytes_planned);
-    double share = std::min(by_count, by_bytes);
-    if (share <= 0) return "";
-    char text[64];
-    std::snprintf(text, sizeof text, format, seconds * (1 - share) / share);
-    return text;
-  }
-
-  void draw(const copy::CopyProgress& now, double seconds) {
-    drawn_ = true;
-    double share = now.objects_planned == 0
-                       ? 0
-                       : static_cast<double>(now.objects_done) / static_cast<double>(now.objects_planned);
-    auto filled = static_cast<size_t>(share * kWidth);
-    std::string bar = std::string(filled, '#') + std::string(kWidth - filled, '.');
-    std::string rows =
-        now.rows > 1 ? ", rows " + std::to_string(now.rows_done) + "/" + std::to_string(now.rows) : "";
-    std::string rate =
-        seconds > 0.5
-            ? base::human_bytes(static_cast<uint64_t>(static_cast<double>(now.bytes_done) / seconds)) +
-                  "/s, " +
-                  std::to_string(static_cast<uint64_t>(static_cast<double>(now.objects_done) / seconds)) +
-                  "/s"
-            : "";
-    std::fprintf(stderr, "\r[%s] %llu of %llu%s copied, %s%s, %llu same%s%s\033[K", bar.c_str(),
-                 number(now.objects_done), number(now.objects_planned), now.planned ? "" : "+", rate.c_str(),
-                 rows.c_str(), number(now.skipped),
-                 now.failed > 0 ? (", " + std::to_string(now.failed) + " failed").c_str() : "",
-                 left_text(now, seconds, ", %.0f s left").c_str());
-  }
-
-  const bool terminal_;
-  const Clock::time_point started_;
-  double next_line_s_ = kLineSeconds;
-  bool drawn_ = false;
-};
 
 // "{job}", "{array}" (the job without the child's index), "{attempt}" and "{index}" of a Batch job, so that
 // one definition gives each run its own place; on a shell "local", 1 and 0.
@@ -301,7 +228,7 @@ int run(const Arguments& arguments) {
   std::signal(SIGINT, stop_soon);
   std::signal(SIGPIPE, SIG_IGN);
   bool usage = false;
-  ProgressDisplay display(isatty(STDERR_FILENO) != 0);
+  CopyProgressDisplay display;
   if (!arguments.quiet) options.on_progress = [&](const copy::CopyProgress& now) { display.show(now); };
   try {
     copy::run_copy(options, clock, result);

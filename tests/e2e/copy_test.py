@@ -1,14 +1,19 @@
 """Without this: `millrace copy` loses objects, deletes what it should not, or says that it did what it did not."""
 
 import csv
+import fcntl
 import json
 import os
+import pty
 import random
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import unittest
 
@@ -508,6 +513,33 @@ class Copy(unittest.TestCase):
                 self.copy("--manifest", other, "--share", place, "--shard", "0/3", code=2, AWS_BATCH_JOB_ID="j")
             self.copy(self.folder + "/nothing", f"s3://{self.b}/", "--delete", "--allow-empty-source", "--max-delete", "100%")
             self.put(self.b, "y/extra")
+
+    # Without this nobody knows whether a copy hangs, or how long it will take.
+    def test_progress(self):
+        self.fill(self.a, [f"x/{i:03}" for i in range(700)])
+        words = [self.server.binary, "copy", f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--max-requests-per-second", "120"]
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 86, 0, 0))
+        process = subprocess.Popen(words, env=self.environment(), stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # nobody holds the other end any more
+                break
+            shown += piece
+        os.close(ours)
+        self.assertEqual(process.wait(60), 0, shown)
+        lines = [line.removesuffix("\x1b[K") for line in shown.decode().split("\r")]
+        self.assertTrue(any(re.fullmatch(r"\[#+\.+\] \d+ of about 7\d\d copied, [\d.]+ \w+/s, \d+ objects/s, \d+ s left", line) for line in lines), lines)
+        self.assertLess(max(map(len, lines)), 86, "a line that wraps cannot be taken back")
+        self.assertEqual(lines[-1], "", "and at the end it is taken back")
+        words[3] = f"s3://{self.b}/y/"
+        done = subprocess.run(words, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        progress = [json.loads(line)["progress"] for line in done.stderr.splitlines()]
+        self.assertGreater(progress[0]["done"], 100)
+        self.assertGreater(progress[0]["objects_per_second"], 50)
 
     # Without this an array job of Batch ends with as many reports as it has children.
     def test_an_array_job_leaves_one_result(self):

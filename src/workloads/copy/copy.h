@@ -21,9 +21,10 @@ namespace millrace::copy {
 struct CopyProgress {
   uint64_t rows = 0, rows_done = 0;
   uint64_t objects_planned = 0, objects_done = 0;  // to be copied, and copied or failed
-  uint64_t bytes_planned = 0, bytes_done = 0;
+  uint64_t bytes_planned = 0, bytes_done = 0;      // done: also of objects that are still on their way
   uint64_t skipped = 0, deleted = 0, failed = 0;
-  bool planned = false;  // every listing is at its end
+  bool planned = false;  // every listing is at its end, or what is planned was counted ahead
+  bool about = false;    // the latter: things may have changed since
 };
 
 // How much of a destination a row may delete: a number of objects, a share, or (as by default) whichever of

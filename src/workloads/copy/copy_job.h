@@ -68,6 +68,9 @@ class CopyJob {
   void fatal(std::exception_ptr error);
   void tick();
   CopyProgress progress();
+  // Looks ahead of the planners, who are only as far as the copies let them: how much is there to do?
+  void count_ahead();
+  void count_row(size_t index, uint64_t& objects, uint64_t& bytes);
   struct Task {
     enum class Kind { kRow, kRange, kRetry, kFinish } kind = Kind::kRow;
     size_t index = 0;
@@ -83,6 +86,8 @@ class CopyJob {
   // ---- rows: copy_rows.cc ----
   std::string name_of(const Row& row) const;
   void begin_row(size_t index);
+  void set_rules(RowState& state) const;
+  std::vector<KeyRange> ranges_of(size_t index) const;  // this shard's
   std::optional<RowLeft> before_of(size_t index);
   Task range_task(const std::shared_ptr<RowState>& row, KeyRange range);
   // Finds out what the row is: one object, or everything below a prefix or folder.
@@ -157,7 +162,9 @@ class CopyJob {
 
   std::atomic<uint64_t> rows_done_{0}, rows_failed_{0}, rows_resumed_{0}, rows_elsewhere_{0};
   std::atomic<uint64_t> copied_{0}, bytes_copied_{0}, skipped_{0}, vanished_{0}, deleted_{0}, failed_{0};
-  std::atomic<uint64_t> planned_copies_{0}, planned_deletes_{0}, objects_planned_{0}, bytes_planned_{0};
+  std::atomic<uint64_t> planned_copies_{0}, planned_deletes_{0}, objects_planned_{0}, bytes_planned_{0},
+      bytes_moved_{0};
+  std::atomic<uint64_t> objects_expected_{0}, bytes_expected_{0};  // 0: nobody counted
 
   std::mutex mutex_;  // of all below; taken before that of a row
   std::condition_variable wake_, idle_;
@@ -168,7 +175,7 @@ class CopyJob {
   size_t next_row_ = 0;
   unsigned comparing_ = 0, idle_planners_ = 0;
   uint64_t in_flight_ = 0;  // objects
-  bool ended_ = false;
+  std::atomic<bool> ended_ = false;
   std::exception_ptr fatal_;
 };
 

@@ -164,8 +164,18 @@ void CopyJob::work_on(const ItemPtr& item) {
         }
       }
       if (attempt == 1) limiter_->spend(item->source.size);
-      return finished(item,
-                      transfer(state.from, item->source, state.to, item->key, state.transfer, *limiter_));
+      std::atomic<uint64_t> moved = 0;
+      TransferOptions options = state.transfer;
+      options.progress = [&](uint64_t bytes) {
+        moved += bytes;
+        bytes_moved_ += bytes;
+      };
+      struct TakeBack {  // what failed has to be moved again, and what is done is counted as a whole
+        std::atomic<uint64_t>&moved, &all;
+        ~TakeBack() { all -= moved; }
+      } take_back{moved, bytes_moved_};
+      Transferred done = transfer(state.from, item->source, state.to, item->key, options, *limiter_);
+      return finished(item, done);
     } catch (const base::Error& error) {
       if (is_interrupted(error) || stopping_) return abandon(item);
       bool changed = error.code() == "PreconditionFailed";
@@ -202,6 +212,7 @@ void CopyJob::finished(const ItemPtr& item, const Transferred& done) {
   ++copied_;
   ++state.copied;
   bytes_copied_ += item->source.size;
+  bytes_moved_ += item->source.size;
   state.bytes += item->source.size;
   if (report_) {
     std::string reason = item->why;

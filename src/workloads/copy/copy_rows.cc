@@ -41,12 +41,7 @@ void CopyJob::begin_row(size_t index) {
     break_row(*state, error);
     return release(state);
   }
-  state->rules.compare = options_.compare;
-  state->rules.filters = row.options.filters;
-  state->rules.markers = options_.markers;
-  state->rules.thaw = options_.thaw;
-  state->rules.exact_times = state->from.is_s3() && !state->to.is_s3();
-  find_holes(*state);
+  set_rules(*state);
   state->transfer.acl = row.options.acl;
   state->transfer.storage_class = row.options.storage_class;
   state->transfer.keep_encryption = options_.keep_encryption;
@@ -62,15 +57,8 @@ void CopyJob::begin_row(size_t index) {
     }
     return release(state);
   }
-  std::vector<KeyRange> ranges = {KeyRange{}};
-  if (auto cut = cuts_.find(index); cut != cuts_.end()) {
-    ranges.clear();
-    const std::vector<std::string>& keys = cut->second;
-    for (size_t i = 0; i <= keys.size(); ++i)
-      if ((i + index) % options_.shard.count == options_.shard.index)
-        ranges.push_back({i == 0 ? "" : keys[i - 1], i == keys.size() ? "" : keys[i]});
-    state->partial = true;
-  }
+  std::vector<KeyRange> ranges = ranges_of(index);
+  state->partial = cuts_.contains(index);
   std::vector<std::string> failed;
   if (auto left = before_of(index)) {
     ranges = std::move(left->ranges);
@@ -94,6 +82,26 @@ void CopyJob::begin_row(size_t index) {
   }
   for (Task& task : tasks) post(std::move(task));
   release(state);
+}
+
+void CopyJob::set_rules(RowState& state) const {
+  state.rules.compare = options_.compare;
+  state.rules.filters = state.row.options.filters;
+  state.rules.markers = options_.markers;
+  state.rules.thaw = options_.thaw;
+  state.rules.exact_times = state.from.is_s3() && !state.to.is_s3();
+  find_holes(state);
+}
+
+std::vector<KeyRange> CopyJob::ranges_of(size_t index) const {
+  auto cut = cuts_.find(index);
+  if (cut == cuts_.end()) return {KeyRange{}};
+  std::vector<KeyRange> ranges;
+  const std::vector<std::string>& keys = cut->second;
+  for (size_t i = 0; i <= keys.size(); ++i)
+    if ((i + index) % options_.shard.count == options_.shard.index)
+      ranges.push_back({i == 0 ? "" : keys[i - 1], i == keys.size() ? "" : keys[i]});
+  return ranges;
 }
 
 std::optional<RowLeft> CopyJob::before_of(size_t index) {

@@ -11,6 +11,8 @@ using Steady = std::chrono::steady_clock;
 
 constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr auto kJournalPause = std::chrono::seconds(1);
+constexpr auto kUncounted = std::chrono::seconds(2);  // what is done by then needs no look ahead
+constexpr size_t kRowsCounted = 100;  // with more of them those that are done tell how long it will take
 constexpr unsigned kWorkersMax = 32;  // threads for what takes more than one request
 
 }  // namespace
@@ -21,7 +23,8 @@ void CopyJob::work() {
   unsigned worker_count = std::clamp(options_.limits.concurrency, 1u, kWorkersMax);
   for (unsigned i = 0; i < planner_count; ++i) planners.emplace_back([this] { plan_all(); });
   for (unsigned i = 0; i < worker_count; ++i) workers.emplace_back([this] { work_all(); });
-  std::thread ticker([this] { tick(); });
+  std::thread ticker([this] { tick(); }), counter;
+  if (options_.on_progress && !options_.dry_run) counter = std::thread([this] { count_ahead(); });
   for (std::thread& thread : planners) thread.join();
   slow_.close();
   for (std::thread& thread : workers) thread.join();
@@ -33,6 +36,7 @@ void CopyJob::work() {
     wake_.notify_all();
   }
   ticker.join();
+  if (counter.joinable()) counter.join();
   if (fatal_) std::rethrow_exception(fatal_);
 }
 
@@ -83,13 +87,65 @@ CopyProgress CopyJob::progress() {
   now.objects_planned = objects_planned_;
   now.objects_done = copied_ + failed_ + vanished_;
   now.bytes_planned = bytes_planned_;
-  now.bytes_done = bytes_copied_;
+  now.bytes_done = bytes_moved_;
   now.skipped = skipped_;
   now.deleted = deleted_;
   now.failed = failed_;
   std::lock_guard lock(mutex_);
   now.planned = next_row_ >= rows_.size() && comparing_ == 0;
+  if (!now.planned && objects_expected_ > 0) {
+    now.planned = now.about = true;
+    now.objects_planned = std::max<uint64_t>(now.objects_planned, objects_expected_);
+    now.bytes_planned = std::max<uint64_t>(now.bytes_planned, bytes_expected_);
+  }
   return now;
+}
+
+void CopyJob::count_ahead() {
+  if (rows_.size() > kRowsCounted) return;
+  {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, kUncounted, [&] { return ended_ || stopping_; });
+  }
+  // Objects that are done meanwhile are not counted again: they are the same at both ends now.
+  uint64_t objects = objects_planned_, bytes = bytes_planned_;
+  try {
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      if (ended_ || stopping_) return;
+      bool mine;
+      {
+        std::lock_guard lock(mutex_);
+        mine = !done_[i] && !refused_.contains(i);
+      }
+      if (mine) count_row(i, objects, bytes);
+    }
+  } catch (const base::Error&) {
+    return;  // whoever copies finds that out, too, and says so
+  }
+  bytes_expected_ = bytes;
+  objects_expected_ = objects;
+}
+
+void CopyJob::count_row(size_t index, uint64_t& objects, uint64_t& bytes) {
+  RowState state(rows_[index], index);
+  open_sites(state);
+  if (state.single) return;
+  set_rules(state);
+  for (KeyRange& range : ranges_of(index)) {
+    auto ignore = [](const std::string&, const base::Error&) {};
+    std::unique_ptr<Listing> source = state.from.list(range, pool_, ignore);
+    std::unique_ptr<Listing> destination = state.to.list(range, pool_, ignore);
+    merge(*source, *destination, state.rules,
+          [&](Decision decision, const char*, const ObjectInfo* from, const ObjectInfo*) {
+            if (ended_ || stopping_) throw base::TransientError("not needed any more");
+            if (decision != Decision::kCopy && decision != Decision::kInspect) return true;
+            if (shares_keys(state.row) && !has(from->key)) return true;
+            ++objects;
+            bytes += from->size;
+            return true;
+          },
+          {});
+  }
 }
 
 void CopyJob::post(Task task) {

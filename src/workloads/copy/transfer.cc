@@ -113,6 +113,7 @@ Transferred stream(const Site& from, const ObjectInfo& source, const Site& to, c
   if (details.info.etag != source.etag || details.info.size != source.size)
     throw changed(from.url(source.key));
   objects::UploadOptions upload;
+  upload.progress = options.progress;
   for (const auto& [name, value] : details.headers)
     if (name != "x-amz-storage-class") upload.headers.add(name, value);
   std::string storage_class = options.storage_class.empty()
@@ -141,6 +142,7 @@ Transferred stream(const Site& from, const ObjectInfo& source, const Site& to, c
 Transferred copy_in_server(const Site& from, const ObjectInfo& source, const Site& to, const std::string& key,
                            const TransferOptions& options) {
   objects::CopyOptions copy = copy_options(source, options);
+  copy.progress = options.progress;
   ObjectInfo whole = source;
   whole.key = from.key(source.key);
   if (options.keep_encryption)
@@ -159,6 +161,7 @@ Transferred upload(const Site& from, const ObjectInfo& source, const Site& to, c
   base::UniqueFd file = open_file(path, st);
   require_same(path, st, source);
   objects::UploadOptions upload;
+  upload.progress = options.progress;
   if (std::string_view type = content_type(key); !type.empty())
     upload.headers.add("Content-Type", std::string(type));
   if (!options.storage_class.empty()) upload.headers.add("x-amz-storage-class", options.storage_class);
@@ -174,13 +177,14 @@ Transferred upload(const Site& from, const ObjectInfo& source, const Site& to, c
 }
 
 Transferred download(const Site& from, const ObjectInfo& source, const Site& to, const std::string& key,
-                     const TransferOptions&) {
+                     const TransferOptions& options) {
   if (key.ends_with('/') && source.size == 0) {
     to.folder->make_folder(key);
     return {};
   }
   objects::LocalWriter::NewFile file = to.folder->create(key);
-  objects::DownloadResult got = from.client->get_into(from.key(source.key), file.fd(), &source);
+  objects::DownloadResult got =
+      from.client->get_into(from.key(source.key), file.fd(), &source, options.progress);
   file.publish(source.last_modified * 1'000'000);
   Transferred done;
   done.etag = got.info.etag;

@@ -13,11 +13,12 @@
 namespace millrace::copy {
 
 struct TransferOptions {
-  std::string acl;                 // see RowOptions
-  std::string storage_class;       // empty: as the source's
-  bool keep_encryption = false;    // as the source's; else the destination bucket's default
-  bool verify = false;             // ask afterwards for size and checksum
-  bool server_side = true;         // the server can copy by itself
+  std::string acl;                               // see RowOptions
+  std::string storage_class;                     // empty: as the source's
+  bool keep_encryption = false;                  // as the source's; else the destination bucket's default
+  bool verify = false;                           // ask afterwards for size and checksum
+  bool server_side = true;                       // the server can copy by itself
+  std::function<void(uint64_t bytes)> progress;  // bytes moved since the last call, from any thread
   OpenUploads* uploads = nullptr;  // notes those in parts; none: what is killed leaves them behind
   bool stream_if_denied = false;   // the destination's credentials may not read the source: go through here
 };
