@@ -1,5 +1,6 @@
 #include "engine/driver.h"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <set>
@@ -17,10 +18,17 @@ class Recorder final : public Performer {
   void perform(std::vector<Effect> effects) override {
     std::lock_guard lock(mutex);
     for (Effect& effect : effects)
-      if (auto* start = std::get_if<StartAttempt>(&effect)) started.push_back(*start);
+      if (auto* start = std::get_if<StartAttempt>(&effect)) {
+        started.push_back(*start);
+      } else if (auto* notice = std::get_if<JobNotice>(&effect)) {
+        told.push_back(*notice);
+      }
   }
+  bool wants_notices() override { return wants; }
+  std::atomic<bool> wants = false;
   std::mutex mutex;
   std::vector<StartAttempt> started;
+  std::vector<JobNotice> told;
 };
 
 class SetClock final : public base::Clock {
@@ -105,6 +113,41 @@ TEST_F(DriverTest, TheSameTokenMakesOneJob) {
   close();
   open();
   EXPECT_EQ(std::get<json::object>(submit("a", "three")), first) << "after a restart";
+}
+
+// Without this: what a job told in the moment of a crash is never heard, or all of it is heard again.
+TEST_F(DriverTest, NoticesAreKeptUntilTheyAreHeard) {
+  open();
+  basics();
+  recorder.wants = true;
+  call(ApiOperation::kSubmitJob, kSubmit);
+  call(ApiOperation::kSubmitJob, kSubmit);
+  close();  // nobody said that it was heard
+  ASSERT_GE(recorder.told.size(), 2u);
+  std::vector<int64_t> numbers;
+  for (const JobNotice& notice : recorder.told) numbers.push_back(notice.seq);
+  EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end()));
+  store = std::make_unique<Store>(folder / "state.db");
+  auto kept = [&](int64_t after) {
+    std::vector<int64_t> found;
+    for (const JobNotice& notice : store->notices_after(after, 1000)) found.push_back(notice.seq);
+    return found;
+  };
+  EXPECT_EQ(kept(0), numbers);
+  EXPECT_EQ(kept(numbers[0]), std::vector<int64_t>(numbers.begin() + 1, numbers.end()));
+  const JobNotice notice = store->notices_after(0, 1).at(0);
+  EXPECT_EQ(notice.detail, recorder.told[0].detail);
+  EXPECT_EQ(notice.resources, recorder.told[0].resources);
+  store.reset();
+
+  open();
+  driver->notices_heard(numbers.back());
+  recorder.wants = false;
+  call(ApiOperation::kSubmitJob, kSubmit);  // any commit
+  close();
+  store = std::make_unique<Store>(folder / "state.db");
+  EXPECT_EQ(kept(0), std::vector<int64_t>());
+  EXPECT_EQ(store->last_notice(), numbers.back()) << "numbers of what is gone are not used again";
 }
 
 TEST_F(DriverTest, RepliesComeAfterTheCommitAndSurviveRestarts) {
