@@ -256,14 +256,17 @@ int describe(Arguments& arguments) {
   line(text_of(answer, "kind"), text_of(answer, "name"));
   line("about", text_of(answer, "Description"));
   line("state", base::find_bool(answer, "enabled").value_or(true) ? "ENABLED" : "DISABLED");
-  line("pattern", text_of(answer, "EventPattern"));
+  // JSON as it is, to be copied: it has no control characters.
+  if (std::string pattern = text_of(answer, "EventPattern"); !pattern.empty())
+    fmt::print("{:<10} {}\n", "pattern", base::replace_all(pattern, "\n", " "));
   line("when", text_of(answer, "ScheduleExpression"));
   line("zone", text_of(answer, "ScheduleExpressionTimezone"));
   if (auto next = base::find_int(answer, "next")) line("next", base::iso8601(*next));
   line("counts", fmt::format("{} matched, {} delivered, {} failed, {} dead", number("matched"),
                              number("delivered"), number("failed"), number("dead")));
   line("problem", text_of(answer, "problem"));
-  for (const json::value& target : answer.at("targets").as_array()) line("target", json::serialize(target));
+  for (const json::value& target : answer.at("targets").as_array())
+    fmt::print("{:<10} {}\n", "target", json::serialize(target));
   for (const json::value& value : answer.at("deliveries").as_array()) {
     const json::object& delivery = value.as_object();
     std::string what = delivery_text(delivery);
