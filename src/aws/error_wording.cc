@@ -8,6 +8,7 @@ namespace {
 
 constexpr ErrorWording kWordings[] = {
     {"batch", "ClientException", "ClientException"},
+    {"cloudtrail", "SerializationException", "ValidationException"},
     {"events", "SerializationException", "ValidationException"},
     {"iam", "MalformedInput", "ValidationError"},
     {"logs", "SerializationException", "InvalidParameterException"},

@@ -118,6 +118,14 @@ std::string all_constraints(const Shape& shape) {
   return "[" + text + "]";
 }
 
+// Whether a value of this shape may have something in it that is told nobody.
+bool holds_secrets(const Shape& shape, int levels = 4) {
+  if (shape.sensitive) return true;
+  return levels > 0 && std::any_of(shape.members.begin(), shape.members.end(), [&](const Member& member) {
+           return holds_secrets(*member.shape, levels - 1);
+         });
+}
+
 class InputCheck {
  public:
   // `lenient`: strings are the service's business (S3 has its own errors for query parameters and headers).
@@ -177,7 +185,7 @@ class InputCheck {
         if (!value.is_string()) wrong_type(shape, value);
         if (lenient_ || !constrained(shape)) return;
         for (const std::string& constraint : broken_constraints(shape, base::view(value.get_string())))
-          report(value, place, constraint);
+          report(shape, value, place, constraint);
         return;
       }
       case ShapeType::kBlob: {
@@ -200,9 +208,10 @@ class InputCheck {
         double number = value.to_number<double>();
         value = number;
         if (shape.max != kNoMax && number > static_cast<double>(shape.max))
-          report(value, place, "Member must have value less than or equal to " + std::to_string(shape.max));
+          report(shape, value, place,
+                 "Member must have value less than or equal to " + std::to_string(shape.max));
         if (shape.min != kNoMin && number < static_cast<double>(shape.min))
-          report(value, place,
+          report(shape, value, place,
                  "Member must have value greater than or equal to " + std::to_string(shape.min));
         return;
       }
@@ -227,7 +236,10 @@ class InputCheck {
     if (broken_.size() < kBrokenMax) broken_.push_back(std::move(text));
   }
 
-  void report(const json::value& value, const Place* place, const std::string& constraint) {
+  void report(const Shape& shape, const json::value& value, const Place* place,
+              const std::string& constraint) {
+    if (holds_secrets(shape))
+      return report("Value at '" + text_of(place) + "' failed to satisfy constraint: " + constraint);
     std::string shown;
     show(value, shown);
     if (shown.size() > kShownBytesMax) {
@@ -240,9 +252,11 @@ class InputCheck {
 
   void count_entries(const Shape& shape, const json::value& value, size_t count, const Place* place) {
     if (shape.max != kNoMax && count > static_cast<size_t>(shape.max))
-      report(value, place, "Member must have length less than or equal to " + std::to_string(shape.max));
+      report(shape, value, place,
+             "Member must have length less than or equal to " + std::to_string(shape.max));
     if (shape.min > 0 && count < static_cast<size_t>(shape.min))
-      report(value, place, "Member must have length greater than or equal to " + std::to_string(shape.min));
+      report(shape, value, place,
+             "Member must have length greater than or equal to " + std::to_string(shape.min));
   }
 
   void list(const Shape& shape, json::value& value, const Place* place) {
@@ -260,7 +274,8 @@ class InputCheck {
         if (fine && !lenient_ && constrained(*element.shape))
           fine = broken_constraints(*element.shape, base::view(item.get_string())).empty();
       }
-      if (!fine) report(value, place, "Member must satisfy constraint: " + all_constraints(*element.shape));
+      if (!fine)
+        report(shape, value, place, "Member must satisfy constraint: " + all_constraints(*element.shape));
       return;
     }
     for (size_t i = 0; i < array.size(); ++i) {
@@ -298,9 +313,10 @@ class InputCheck {
       object = std::move(kept);
     }
     count_entries(shape, value, value.get_object().size(), place);
-    if (!keys_fine) report(value, place, "Map keys must satisfy constraint: " + all_constraints(*key.shape));
+    if (!keys_fine)
+      report(shape, value, place, "Map keys must satisfy constraint: " + all_constraints(*key.shape));
     if (!values_fine)
-      report(value, place, "Map value must satisfy constraint: " + all_constraints(*element.shape));
+      report(shape, value, place, "Map value must satisfy constraint: " + all_constraints(*element.shape));
   }
 
   void integer(const Shape& shape, json::value& value, const Place* place) {
@@ -314,9 +330,11 @@ class InputCheck {
     if (shape.type == ShapeType::kInteger && (number < INT32_MIN || number > INT32_MAX))
       wrong_type(shape, value);
     if (shape.max != kNoMax && number > shape.max)
-      report(value, place, "Member must have value less than or equal to " + std::to_string(shape.max));
+      report(shape, value, place,
+             "Member must have value less than or equal to " + std::to_string(shape.max));
     if (shape.min != kNoMin && number < shape.min)
-      report(value, place, "Member must have value greater than or equal to " + std::to_string(shape.min));
+      report(shape, value, place,
+             "Member must have value greater than or equal to " + std::to_string(shape.min));
   }
 
   void timestamp(const Member& member, json::value& value) const {

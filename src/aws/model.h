@@ -67,6 +67,7 @@ struct Shape {
   bool is_union;                // exactly one member is set
   bool error;                   // a structure that is an error
   bool is_enum;                 // `values` lists what is allowed
+  bool sensitive;               // a value of it is told nobody: in no message, in no log
   uint16_t http_status;         // of an error
   std::string_view error_code;  // of an error, where it differs from the name (Query: "NoSuchEntity")
   std::span<const Member>

@@ -28,8 +28,7 @@ void Dispatch::offer_host() {
 
 namespace {
 
-// ECS keeps 255 characters of a reason.
-constexpr size_t kReasonMax = 255;
+constexpr size_t kReasonMax = 2048;
 
 using Variables = AttemptSetup::Variables;
 

@@ -58,8 +58,10 @@ std::vector<std::pair<Secret, StagesByVersion>> SecretStore::list(
       if (order == SecretOrder::kName)
         rows->bind(1, from ? std::string_view(from->name) : std::string_view());
       else
+        rows->bind(2, from ? from->id : 0);
+      if (order == SecretOrder::kChanged || order == SecretOrder::kAccessed)
         rows->bind(1, from ? from->number : 0);
-      rows->bind(2, from ? from->id : 0).bind(3, kPage).bind(4, int64_t{!from});
+      rows->bind(3, kPage).bind(4, int64_t{!from});
       while (rows->step()) page.push_back(read_secret(*rows));
       more = page.size() == static_cast<size_t>(kPage);
       for (Secret& secret : page) {

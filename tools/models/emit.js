@@ -61,7 +61,7 @@ export function emitService(service, table) {
     const count = s.type === 'structure' ? s.members.length : 0;
     const valuesAt = place(values, (s.enum ?? []).map(text));
     const limit = (v, none) => (v === undefined ? none : `${v}LL`);
-    shapes.push(`{${text(name)}, ShapeType::k${camel(s.type)}, ${!!s.streaming}, ${!!s.union}, ${!!s.error}, ${!!s.enum}, ${s.error ?? 0}, ${text(s.code)}, ` +
+    shapes.push(`{${text(name)}, ShapeType::k${camel(s.type)}, ${!!s.streaming}, ${!!s.union}, ${!!s.error}, ${!!s.enum}, ${!!s.sensitive}, ${s.error ?? 0}, ${text(s.code)}, ` +
       `${slice('kMembers', at, list.length)}, ${slice('kIndices', wireAt, count)}, ${slice('kIndices', nameAt, count)}, ` +
       `${slice('kValues', valuesAt, s.enum?.length)}, ${limit(s.min, 'kNoMin')}, ${limit(s.max, 'kNoMax')}, ${text(s.pattern)}, ${text(s.xmlName)}, ""sv}`);
   }

@@ -113,7 +113,8 @@ export function reduce(service) {
         const named = [...(typeText ?? '').matchAll(/\b[A-Za-z_]\w*\b/g)].map((m) => m[0]).find((w) => enums.has(w));
         if (named) return intern(named, { type: 'string', enum: [...enums.get(named)].sort() });
         const c = constraints(b, 'string');
-        return intern(Object.keys(c).length ? b.name : 'String', { type: 'string', ...c });
+        const known = Object.keys(c).length ? b.name : traits.sensitive ? schema[2] : 'String';
+        return intern(known, { type: 'string', ...(traits.sensitive && { sensitive: true }), ...c });
       }
       if (kind === 'number') {
         const type = numberType(a, b, where);
@@ -124,7 +125,9 @@ export function reduce(service) {
       if (kind === 'blob') {
         const streaming = code === 42 || traits.streaming;
         const c = streaming ? {} : constraints(b, 'blob');
-        return intern(streaming ? 'StreamingBlob' : Object.keys(c).length ? b.name : 'Blob', { type: 'blob', ...(streaming && { streaming: true }), ...c });
+        const known = Object.keys(c).length ? b.name : traits.sensitive ? schema[2] : 'Blob';
+        return intern(streaming ? 'StreamingBlob' : known,
+          { type: 'blob', ...(streaming && { streaming: true }), ...(traits.sensitive && !streaming && { sensitive: true }), ...c });
       }
       return intern(kind[0].toUpperCase() + kind.slice(1), { type: kind });
     }
@@ -202,6 +205,7 @@ export function reduce(service) {
     const shape = { type: 'structure' };
     if (schema[0] === 4) shape.union = true;
     if (traits.streaming) shape.streaming = true;
+    if (traits.sensitive) shape.sensitive = true;
     if (traits.xmlName) shape.xmlName = traits.xmlName;
     if (schema[0] === -3) {
       shape.error = traits.httpError ?? (traits.error === 'server' ? 500 : 400);

@@ -1,6 +1,7 @@
 // Which services Millrace carries, and what each of the three sources of facts calls them.
 export const services = [
   { table: 'batch', client: 'client-batch', v2: 'batch-2016-08-10', botocore: 'batch', signing: 'batch', protocol: 'RestJson' },
+  { table: 'cloudtrail', client: 'client-cloudtrail', v2: 'cloudtrail-2013-11-01', botocore: 'cloudtrail', signing: 'cloudtrail', protocol: 'Json11' },
   { table: 'events', client: 'client-eventbridge', v2: 'eventbridge-2015-10-07', botocore: 'events', signing: 'events', protocol: 'Json11' },
   { table: 'iam', client: 'client-iam', v2: 'iam-2010-05-08', botocore: 'iam', signing: 'iam', protocol: 'Query' },
   { table: 'logs', client: 'client-cloudwatch-logs', v2: 'logs-2014-03-28', botocore: 'logs', signing: 'logs', protocol: 'Json11' },

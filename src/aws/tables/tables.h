@@ -8,6 +8,7 @@
 namespace millrace::aws::tables {
 
 extern const ServiceModel kBatch;
+extern const ServiceModel kCloudtrail;
 extern const ServiceModel kEvents;
 extern const ServiceModel kIam;
 extern const ServiceModel kLogs;
@@ -19,6 +20,7 @@ extern const ServiceModel kSts;
 
 inline constexpr const ServiceModel* kServices[] = {
   &kBatch,
+  &kCloudtrail,
   &kEvents,
   &kIam,
   &kLogs,
