@@ -7,19 +7,18 @@
 #include <utility>
 #include <vector>
 
-#include "aws/api_error.h"
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/time.h"
 #include "cli/job_facts.h"
 #include "cli/job_walk.h"
+#include "cli/log_lines.h"
 #include "cli/printable.h"
 
 namespace millrace::cli {
 namespace {
 
 constexpr int64_t kFailedChildrenMax = 10;
-constexpr char kDefaultLogGroup[] = "/aws/batch/job";
 
 // An attempt as it is shown: those that ended, and the one under way.
 struct ShownAttempt {
@@ -209,22 +208,8 @@ void print_log(ApiClient& api, const json::object& job, size_t attempt) {
   if (const json::object* log = base::find_object(container_of(job), "logConfiguration"))
     if (const json::object* options = base::find_object(*log, "options"))
       if (auto given = base::find_string(*options, "awslogs-group")) group = *given;
-  json::object input{{"logGroupName", group}, {"logStreamName", stream}, {"startFromHead", true}};
-  bool printed = false;
-  try {
-    for (std::string token;; input["nextToken"] = token) {
-      json::object page = api.logs("GetLogEvents", input);
-      for (const json::value& event : page.at("events").as_array()) {
-        fmt::print("{}\n", base::find_string(event.as_object(), "message").value_or(""));
-        printed = true;
-      }
-      std::string next = text_of(page, "nextForwardToken");
-      if (std::exchange(token, next) == next) break;  // so GetLogEvents says that this is all
-    }
-  } catch (const aws::ApiError& error) {
-    // A stream is made by its first line.
-    if (error.code().find("ResourceNotFoundException") == std::string::npos) throw;
-  }
+  const bool printed =
+      LogLines(api, group, stream).read_new([](std::string_view line) { fmt::print("{}\n", line); });
   if (!printed)
     fmt::print(stderr, "job {} {} nothing\n", text_of(job, "jobId"),
                is_finished(text_of(job, "status")) ? "printed" : "has printed");

@@ -11,15 +11,16 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
-#include "aws/api_error.h"
 #include "base/error.h"
 #include "base/strings.h"
 #include "cli/api_client.h"
 #include "cli/commands.h"
 #include "cli/data_folder.h"
 #include "cli/engine_process.h"
+#include "cli/log_lines.h"
 #include "cli/progress.h"
 #include "objects/s3_client.h"
 #include "objects/store.h"
@@ -47,7 +48,6 @@ constexpr char kBucket[] = "production";
 constexpr char kQueue[] = "default";
 constexpr char kEnvironment[] = "this-machine";
 constexpr char kDefinition[] = "scan";
-constexpr char kLogGroup[] = "/aws/batch/job";
 constexpr unsigned kUploads = 8;  // at once: they share the store's commits
 constexpr auto kPoll = std::chrono::milliseconds(100);
 
@@ -181,41 +181,14 @@ std::string submit(ApiClient& api, const std::string& source, const std::string&
   return std::string(base::find_string(reply, "jobId").value_or(""));
 }
 
-// Prints the events of a stream as they come.
-class LogFollower {
- public:
-  explicit LogFollower(ApiClient& api) : api_(api) {}
-
-  void print_new(const std::string& stream) {
-    for (;;) {
-      json::object input{{"logGroupName", kLogGroup}, {"logStreamName", stream}, {"startFromHead", true}};
-      if (!token_.empty()) input["nextToken"] = token_;
-      json::object page;
-      try {
-        page = api_.logs("GetLogEvents", input);
-      } catch (const aws::ApiError& error) {
-        if (error.code().find("ResourceNotFoundException") != std::string::npos)
-          return;  // nothing printed yet
-        throw;
-      }
-      const json::array* events = base::find_array(page, "events");
-      if (events)
-        for (const json::value& event : *events)
-          fmt::print("  | {}\n", base::find_string(event.as_object(), "message").value_or(""));
-      std::fflush(stdout);
-      token_ = base::find_string(page, "nextForwardToken").value_or("");
-      if (!events || events->empty()) return;
-    }
-  }
-
- private:
-  ApiClient& api_;
-  std::string token_;
-};
-
 // Follows a job to its end. Gives back its description.
 json::object follow(ApiClient& api, const std::string& id) {
-  LogFollower log(api);
+  std::optional<LogLines> log;  // of the attempt under way
+  auto print_new = [&](std::string_view stream) {
+    if (!log || log->stream() != stream) log.emplace(api, kDefaultLogGroup, std::string(stream));
+    log->read_new([](std::string_view line) { fmt::print("  | {}\n", line); });
+    std::fflush(stdout);
+  };
   std::string told;
   for (;;) {
     json::object answer = api.batch("DescribeJobs", {{"jobs", json::array{id}}});
@@ -225,11 +198,11 @@ json::object follow(ApiClient& api, const std::string& id) {
     if (status == "RUNNABLE") line += ": " + std::string(base::find_string(job, "statusReason").value_or(""));
     bool finished = status == "SUCCEEDED" || status == "FAILED";
     auto stream = base::find_string(job.at("container").as_object(), "logStreamName");
-    if (finished && stream) log.print_new(std::string(*stream));
+    if (finished && stream) print_new(*stream);
     if (line != told) fmt::print("  {}\n", line);
     told = line;
     if (finished) return job;
-    if (stream) log.print_new(std::string(*stream));
+    if (stream) print_new(*stream);
     std::this_thread::sleep_for(kPoll);
   }
 }
