@@ -21,7 +21,7 @@ struct AccessNames {
 };
 
 // All of them must be allowed. `input` as decoded. Without context, which access_context() adds. Empty:
-// anybody who is known may (sts:GetCallerIdentity).
+// anybody who is known may (sts:GetCallerIdentity, sts:GetSessionToken).
 std::vector<iam::Access> accesses_of(const aws::Operation& operation, const base::json::object& input,
                                      const http::RequestHead& head, const AccessNames& names);
 

@@ -283,6 +283,8 @@ void Gateway::call_own(const http::Request& request, http::Respond respond) {
 void Gateway::call(const aws::ServiceModel& service, http::Request request, http::Respond respond) {
   Signed by = authenticate(request.head, &service, &request.body);
   const aws::Operation* operation = aws::route(service, request.head, request.body);
+  if (!operation && by.caller.anonymous())
+    throw aws::auth_error(aws::AuthProblem::kMissing, dialect_of(&service));
   if (!operation) throw aws::unknown_operation(service, request.head, request.body);
   if (is_s3(&service)) {
     SigningContext context = authorized(by, *operation, request.head, request.body);

@@ -187,12 +187,12 @@ class Iam(unittest.TestCase):
                         "Condition": {"StringEquals": {"sts:ExternalId": "42"}}})
         role = self.make_role("assumed", allow("s3:*", "*"), trust=trust)
         sts = self.client("sts", key)
-        self.denied(lambda: sts.assume_role(RoleArn=role, RoleSessionName="s"), "trust policy")
-        self.denied(lambda: self.client("sts", stranger).assume_role(RoleArn=role, RoleSessionName="s",
+        self.denied(lambda: sts.assume_role(RoleArn=role, RoleSessionName="session"), "trust policy")
+        self.denied(lambda: self.client("sts", stranger).assume_role(RoleArn=role, RoleSessionName="session",
                                                                      ExternalId="42"), "sts:AssumeRole")
-        session = sts.assume_role(RoleArn=role, RoleSessionName="s", ExternalId="42",
+        session = sts.assume_role(RoleArn=role, RoleSessionName="session", ExternalId="42",
                                   Policy=policy(allow("s3:Get*", "arn:aws:s3:::sample/*")))
-        self.assertEqual(session["AssumedRoleUser"]["Arn"], f"arn:aws:sts::{ACCOUNT}:assumed-role/assumed/s")
+        self.assertEqual(session["AssumedRoleUser"]["Arn"], f"arn:aws:sts::{ACCOUNT}:assumed-role/assumed/session")
         keys = session["Credentials"]
         s3 = self.client("s3", keys, aws_session_token=keys["SessionToken"])
         s3.get_object(Bucket="sample", Key="input/0")
