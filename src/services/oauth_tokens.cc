@@ -39,7 +39,7 @@ http::ClientRequest http_request_of(const json::object& call) {
   return request;
 }
 
-void OAuthTokens::get(const json::object& request, Done done) {
+void OAuthTokens::get(const json::object& request, const Done& done) {
   const std::string key = json::serialize(request);
   std::string known;
   {
@@ -50,7 +50,7 @@ void OAuthTokens::get(const json::object& request, Done done) {
     if (!token.value.empty() && clock_.now_ms() < token.until) {
       known = token.value;
     } else {
-      token.waiting.push_back(std::move(done));
+      token.waiting.push_back(done);
       if (token.waiting.size() > 1) return;
     }
   }

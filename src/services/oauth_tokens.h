@@ -27,7 +27,7 @@ class OAuthTokens {
   OAuthTokens(http::Client& client, const base::Clock& clock) : client_(client), clock_(clock) {}
 
   // `request` is the call that asks for a token. Who asks while another is being asked waits for that one.
-  void get(const base::json::object& request, Done done);
+  void get(const base::json::object& request, const Done& done);
   // The target did not take it: the next get() asks anew.
   void forget(const base::json::object& request, const std::string& token);
 
