@@ -344,6 +344,18 @@ class Schedules(unittest.TestCase):
             midnight = next(rule for rule in listed if rule["name"] == "default/ingest-daily-trigger")["next"]
             self.assertEqual(midnight % 86_400_000, 0)
             self.assertLessEqual(midnight / 1000 - time.time(), 86_400)
+            # The other two that its documentation names, and a staggered one of every five days.
+            for number, (expression, hours) in enumerate((("cron(0 */6 * * ? *)", 6), ("rate(12 hours)", 12),
+                                                          ("cron(30 4 */5 * ? *)", 5 * 24 + 1))):
+                server.boto3("scheduler").create_schedule(
+                    Name=f"s{number}", ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"}, State="ENABLED",
+                    StartDate=datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1),
+                    Target={"Arn": "arn:aws:scheduler:::aws-sdk:batch:submitJob",
+                            "RoleArn": "arn:aws:iam::123456789012:role/scheduler",
+                            "Input": '{"JobDefinition": "chunk", "JobName": "chunk", "JobQueue": "ingest"}'})
+                shown = run_millrace(server, "rules", "describe", f"schedule:default/s{number}", "--json")
+                wait = json.loads(shown.stdout)["next"] / 1000 - time.time()
+                self.assertTrue(0 < wait <= hours * 3600 + 60, (expression, wait))
             rules = run_millrace(server, "rules", "--json")
             self.assertRegex(json.dumps(json.loads(rules.stdout)["rules"][0]["next"]), r"^\d+$")
             with self.assertRaises(ClientError) as caught:
