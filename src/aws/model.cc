@@ -27,9 +27,11 @@ const ServiceModel* find_service(std::string_view signing_name) {
 }
 
 const ServiceModel* find_service_by_target(std::string_view x_amz_target) {
-  std::string_view prefix = x_amz_target.substr(0, x_amz_target.find('.'));
+  // Older SDKs of CloudTrail say more: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents".
+  auto last_part = [](std::string_view name) { return name.substr(name.rfind('.') + 1); };
+  const std::string_view prefix = last_part(x_amz_target.substr(0, x_amz_target.rfind('.')));
   for (const ServiceModel* service : tables::kServices)
-    if (!prefix.empty() && service->target_prefix == prefix) return service;
+    if (!prefix.empty() && last_part(service->target_prefix) == prefix) return service;
   return nullptr;
 }
 

@@ -75,8 +75,10 @@ bool engine_holds(const DataFolder& folder) {
 std::string running_endpoint(const DataFolder& folder) {
   if (!engine_holds(folder)) return "";
   std::ifstream file(folder.endpoint());
-  std::string url;
+  std::string url, ca_bundle;
   std::getline(file, url);
+  std::getline(file, ca_bundle);
+  if (!ca_bundle.empty()) setenv("AWS_CA_BUNDLE", ca_bundle.c_str(), 1);
   return url;
 }
 

@@ -13,10 +13,15 @@ struct DataFolder {
   std::string state_db() const { return path + "/state.db"; }
   std::string events_db() const { return path + "/events.db"; }
   std::string iam_db() const { return path + "/iam.db"; }
+  std::string certificate() const { return path + "/tls-certificate.pem"; }  // self-made
+  std::string certificate_key() const { return path + "/tls-key.pem"; }
+  std::string ca_bundle() const { return path + "/tls-ca-bundle.pem"; }  // the system's, and our own
+  std::string audit_db() const { return path + "/audit.db"; }
   std::string secrets() const { return path + "/secrets"; }
   std::string watch() const { return path + "/watch"; }
   std::string keys() const { return path + "/root-key.json"; }
-  std::string endpoint() const { return path + "/endpoint"; }  // one line: the URL of the engine that runs
+  // Two lines: the URL of the engine that runs, and the file with whom to trust.
+  std::string endpoint() const { return path + "/endpoint"; }
   std::string objects() const { return path + "/objects"; }
   std::string logs() const { return path + "/logs"; }
   std::string serve_log() const { return path + "/serve.log"; }
@@ -42,7 +47,8 @@ base::UniqueFd lock_try(const DataFolder& folder);
 // Whether an engine holds the folder; it may still be starting.
 bool engine_holds(const DataFolder& folder);
 
-// The URL of the engine that runs on the folder, empty when none does.
+// The URL of the engine that runs on the folder, empty when none does. An engine with a certificate of its
+// own is trusted by this process from then on (AWS_CA_BUNDLE).
 std::string running_endpoint(const DataFolder& folder);
 
 // The same for commands that need one: throws NotFoundError that says how to start it.

@@ -1,6 +1,7 @@
 // `millrace env`: the variables that point AWS's tools at the engine.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "base/error.h"
@@ -23,6 +24,8 @@ void print_env(const std::string& data, const std::string& region) {
   DataFolder folder = name_data_folder(data.empty() ? default_data_folder() : data);
   std::string endpoint = require_endpoint(folder);
   aws::Credentials root = services::read_root_key(folder.keys());
+  if (const char* bundle = std::getenv("AWS_CA_BUNDLE"); bundle && folder.ca_bundle() == bundle)
+    std::printf("export AWS_CA_BUNDLE='%s'\nexport NODE_EXTRA_CA_CERTS='%s'\n", bundle, bundle);
   std::printf(
       "export AWS_ENDPOINT_URL=%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n"
       "export AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%s\nunset AWS_SESSION_TOKEN AWS_PROFILE\n",

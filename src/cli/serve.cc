@@ -14,7 +14,9 @@
 #include <memory>
 #include <thread>
 
+#include "audit/audit_log.h"
 #include "base/core_dumps.h"
+#include "base/durable_file.h"
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/url.h"
@@ -25,6 +27,7 @@
 #include "exec/dispatch.h"
 #include "exec/runner.h"
 #include "http/server.h"
+#include "http/tls.h"
 #include "iam/directory.h"
 #include "logs/log_store.h"
 #include "logs/retention_task.h"
@@ -32,6 +35,7 @@
 #include "secrets/secret_folder.h"
 #include "services/authorizer.h"
 #include "services/batch.h"
+#include "services/cloudtrail.h"
 #include "services/event_outlet.h"
 #include "services/events.h"
 #include "services/events_admin.h"
@@ -60,6 +64,7 @@ constexpr char kHelp[] = R"help(Runs the batch engine: AWS Batch, S3 and CloudWa
 Examples:
   millrace serve                                   on http://127.0.0.1:4600, data in ~/.local/share/millrace
   millrace serve --data /srv/millrace --listen 0.0.0.0:4600
+  millrace serve --tls                             HTTPS with a certificate of its own, which `millrace env` names
   millrace serve --runtime process                 any job definition's command runs on this host, without a container
   eval "$(millrace env)"; aws batch describe-job-queues
 
@@ -78,17 +83,18 @@ struct Arguments {
   int64_t memory_mib = 0;
   int gpus = -1;
   int32_t array_size_max = 10'000;
-  bool strict_capacity = false, strict_roles = false;
+  std::vector<std::string> tls_files;  // certificate and key
+  bool tls = false, strict_capacity = false, strict_roles = false;
 };
 
 struct Address {
   std::string host;
   uint16_t port = 0;
   bool loopback() const { return base::is_loopback_host(host); }
-  std::string url(uint16_t actual_port) const {
+  std::string url(uint16_t actual_port, bool tls) const {
     std::string name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
-    return fmt::format("http://{}:{}", name.find(':') == std::string::npos ? name : "[" + name + "]",
-                       actual_port);
+    return fmt::format("{}://{}:{}", tls ? "https" : "http",
+                       name.find(':') == std::string::npos ? name : "[" + name + "]", actual_port);
   }
 };
 
@@ -110,9 +116,9 @@ std::string variable_or(const char* name, const char* otherwise) {
   return value && *value ? value : otherwise;
 }
 
-void write_endpoint(const DataFolder& folder, const std::string& url) {
+void write_endpoint(const DataFolder& folder, const std::string& url, const std::string& ca_bundle) {
   std::string temporary = folder.endpoint() + ".new";
-  std::ofstream(temporary) << url << "\n";
+  std::ofstream(temporary) << url << "\n" << ca_bundle << "\n";
   if (rename(temporary.c_str(), folder.endpoint().c_str()) != 0)
     throw base::TransientError(base::system_message("cannot write " + folder.endpoint(), errno));
 }
@@ -144,6 +150,34 @@ secrets::Plaintext take_key() {
   return key;
 }
 
+// The file that clients have to trust beside what they trust anyway; empty without TLS, or when the
+// certificate was given.
+std::string choose_certificate(const Arguments& arguments, const Address& address, const DataFolder& folder,
+                               http::ServerOptions& options) {
+  if (!arguments.tls) return "";
+  if (!arguments.tls_files.empty()) {
+    options.certificate_file = arguments.tls_files.at(0);
+    options.key_file = arguments.tls_files.at(1);
+    return "";
+  }
+  options.certificate_file = folder.certificate();
+  options.key_file = folder.certificate_key();
+  std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
+  if (address.host != "0.0.0.0" && address.host != "::") names.push_back(address.host);
+  http::keep_self_signed(options.certificate_file, options.key_file, names);
+  // Clients take one file instead of the system's: with that alone they could reach nobody else.
+  constexpr size_t kBundleBytesMax = 16 << 20;
+  std::string bundle;
+  try {
+    bundle = base::read_small_file("/etc/ssl/certs/ca-certificates.crt", kBundleBytesMax);
+  } catch (const base::Error&) {
+    // A system without authorities of its own.
+  }
+  base::write_durably(folder.ca_bundle(),
+                      bundle + base::read_small_file(options.certificate_file, kBundleBytesMax));
+  return folder.ca_bundle();
+}
+
 // Blocks until SIGINT or SIGTERM.
 void wait_for_stop(const sigset_t& signals) {
   int signal = 0;
@@ -151,6 +185,8 @@ void wait_for_stop(const sigset_t& signals) {
 }
 
 void serve(const Arguments& arguments) {
+  if (arguments.tls_files.size() == 1)
+    throw base::UsageError("--tls takes a certificate and its key, two PEM files, or nothing");
   Address address = parse_listen(arguments.listen);
   bool verify = arguments.auth != "none";
   if (!verify && !address.loopback())
@@ -202,7 +238,7 @@ void serve(const Arguments& arguments) {
   services::SecretsManagerService secrets_manager(secret_folder.secrets, arguments.region);
   services::SsmService ssm(secret_folder.parameters, secret_folder.secrets);
   services::SecretValues secret_values(secret_folder.secrets, secret_folder.parameters);
-  services::AuthorizerOptions policies{{arguments.region, arguments.account}};
+  services::AuthorizerOptions policies{{arguments.region, arguments.account}, arguments.tls};
   policies.names.secret_arn = [&](std::string_view id) { return secret_values.arn_of(id); };
   policies.bucket_policy = [&](const std::string& bucket) {
     try {
@@ -216,13 +252,16 @@ void serve(const Arguments& arguments) {
   services::StsService sts(arguments.account, identities, directory, authorizer, clock);
   services::JobCredentials job_credentials({arguments.region, arguments.account, arguments.strict_roles},
                                            identities, directory, clock);
-  services::Gateway gateway(
-      {verify, arguments.region, arguments.account, 2}, identities, authorizer, clock,
-      {batch, s3, logs, events, scheduler, events_admin, secrets_manager, ssm, iam, sts, job_credentials});
+  audit::AuditLog audit_log(folder.audit_db(), clock);
+  services::CloudTrailService cloudtrail(audit_log, authorizer, clock, arguments.account, arguments.region);
+  services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, authorizer, clock,
+                            {batch, s3, logs, events, scheduler, events_admin, secrets_manager, ssm, iam, sts,
+                             job_credentials, cloudtrail});
 
   http::ServerOptions options;
   options.host = address.host;
   options.port = address.port;
+  const std::string ca_bundle = choose_certificate(arguments, address, folder, options);
   options.threads = std::clamp(std::thread::hardware_concurrency() / 2, 1u, 8u);
   std::vector<exec::AttemptToken> believed = driver.engine().believed_attempts();
   exec::RunnerOptions runner_options;
@@ -235,10 +274,10 @@ void serve(const Arguments& arguments) {
   auto runner = std::make_unique<exec::Runner>(runner_options);
 
   http::Server server(options, gateway);
-  std::string url = address.url(server.port());
-  services::JobSetup setup(
-      {url, arguments.region, variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"), variable_or("HOME", "/")},
-      job_credentials, secret_values, authorizer);
+  std::string url = address.url(server.port(), arguments.tls);
+  services::JobSetup setup({url, arguments.region, variable_or("PATH", "/usr/local/bin:/usr/bin:/bin"),
+                            variable_or("HOME", "/"), ca_bundle},
+                           job_credentials, secret_values, authorizer);
   for (exec::AttemptToken token : believed) job_credentials.adopted(token);
   exec::Dispatch dispatch(driver, *runner, setup);
   services::JobFeed job_feed(hub, driver);
@@ -248,7 +287,7 @@ void serve(const Arguments& arguments) {
   dispatch.begin(believed);
   hub.start();
   feed.start();
-  write_endpoint(folder, url);
+  write_endpoint(folder, url, ca_bundle);
   if (std::string note = runner->limits_note(); !note.empty()) spdlog::info("{}", note);
   std::printf("listening on %s\n", url.c_str());
   std::fflush(stdout);
@@ -290,6 +329,11 @@ void add_serve_command(CLI::App& app, int& exit_code) {
         return good ? "" : "an account id has 12 digits";
       })
       ->capture_default_str();
+  CLI::Option* tls =
+      command
+          ->add_option("--tls", arguments->tls_files,
+                       "HTTPS, with a self-made certificate or with these PEM files: CERTIFICATE KEY")
+          ->expected(0, 2);
   command
       ->add_option("--runtime", arguments->runtime,
                    "process: commands of any image run on this host without a container")
@@ -319,7 +363,9 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   command->add_option("--log-level", arguments->log_level, "debug, info, warning, error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
-  command->callback([arguments, &exit_code] {
+  command->callback([arguments, tls, &exit_code] {
+    arguments->tls = tls->count() > 0;
+    if (arguments->tls_files == std::vector<std::string>{""}) arguments->tls_files.clear();  // CLI11's none
     spdlog::set_level(spdlog::level::from_str(arguments->log_level));
     try {
       serve(*arguments);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <future>
 #include <mutex>
@@ -184,7 +185,10 @@ void set_up_shape(CURL* easy, const Shape& shape) {
   if (shape.large_send) set(CURLOPT_UPLOAD_BUFFERSIZE, kReceiveBufferBytes);
   // Debian presets a CApath, with which curl 7.88 parses all CAs anew for each connection (25 ms).
   set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
-  if (!shape.ca_file.empty()) set(CURLOPT_CAINFO, shape.ca_file.c_str());
+  if (!shape.ca_file.empty())
+    set(CURLOPT_CAINFO, shape.ca_file.c_str());
+  else if (const char* given = std::getenv("AWS_CA_BUNDLE"); given && *given)
+    set(CURLOPT_CAINFO, given);
   if (!shape.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, shape.unix_socket.c_str());
   if (shape.no_proxy) set(CURLOPT_PROXY, "");
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(shape.connect_timeout.count()));

@@ -28,7 +28,7 @@ struct ClientRequest {
   std::function<bool(std::string_view bytes)> on_body;
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds stall_timeout{60'000};  // no byte in either direction for that long
-  std::string ca_file;                              // instead of the system's CAs
+  std::string ca_file;                              // instead of AWS_CA_BUNDLE, or the system's CAs
   std::string unix_socket;                          // connect here instead
   bool direct = false;                              // no proxy, whatever the environment says
 };

@@ -2,6 +2,7 @@
 
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -26,6 +27,7 @@ constexpr uint64_t kDrainBytesMax = 256 * 1024;       // of a refused body, to s
 constexpr size_t kLingerBytesMax = 16 * 1024 * 1024;  // thrown away so that the answer is not lost to a reset
 constexpr std::chrono::milliseconds kLingerTime{2'000};
 constexpr size_t kSourceBytes = 64 * 1024;
+constexpr size_t kEncryptedPieceBytes = 64 * 1024;
 constexpr unsigned kTurnsMax = 32;
 
 // Answers once; dropped unanswered it answers 500.
@@ -93,6 +95,7 @@ Task<void> Connection::run(std::unique_ptr<Connection> self) {
   try {
     // Not `while (co_await …)`: g++ 12.2 loses its place in that loop and runs into a trap.
     bool more = true;
+    if (self->loop_.tls) more = co_await self->shake_hands();
     while (more) more = co_await self->serve_one();
   } catch (...) {
     // Out of memory, at worst: this connection ends, the others go on.
@@ -121,6 +124,8 @@ void Connection::kill() {
 }
 
 Task<void> Connection::until_readable() {
+  if (tls_ && tls_->has_pending()) return yield();
+  if (tls_ && tls_->wants_write()) return until_writable();
   return socket_.async_wait(Socket::wait_read, asio::redirect_error(Token(), error_));
 }
 
@@ -143,6 +148,8 @@ Task<void> Connection::yield() {
 }
 
 ssize_t Connection::receive(size_t max) {
+  static_assert(kWouldBlock == TlsSession::kWouldBlock);
+  if (tls_) return tls_->read(loop_.scratch.data(), std::min(max, loop_.scratch.size()));
   for (;;) {
     ssize_t n = ::recv(fd_, loop_.scratch.data(), std::min(max, loop_.scratch.size()), 0);
     if (n >= 0) return n;
@@ -152,6 +159,21 @@ ssize_t Connection::receive(size_t max) {
 }
 
 // True when the connection can take another request.
+// The deadline is for all of it: a client that sends a byte now and then does not get more time.
+Task<bool> Connection::shake_hands() {
+  tls_ = std::make_unique<TlsSession>(*loop_.tls, fd_);
+  expect_progress_within(loop_.options.handshake_timeout);
+  for (;;) {
+    const ssize_t result = tls_->handshake();
+    if (result != TlsSession::kWouldBlock) co_return result > 0;
+    if (tls_->wants_write())
+      co_await until_writable();
+    else
+      co_await until_readable();
+    if (broken()) co_return false;
+  }
+}
+
 Task<bool> Connection::serve_one() {
   idle_ = true;
   error_ = {};
@@ -436,7 +458,58 @@ Task<bool> Connection::send_response(Response response, bool is_head, bool http_
 }
 
 // Head and body leave in one packet where they fit. `more`: another piece follows at once.
+// Head and body in one record where they fit: one packet instead of two.
+Task<bool> Connection::send_encrypted(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = tls_->write(bytes);
+    if (n == TlsSession::kWouldBlock) {
+      expect_progress_within(loop_.options.request_timeout);
+      if (tls_->wants_write())
+        co_await until_writable();
+      else
+        co_await until_readable();
+      deadline_ms_ = kForever;
+      if (broken()) co_return false;
+      continue;
+    }
+    if (n <= 0) co_return false;
+    bytes.remove_prefix(static_cast<size_t>(n));
+    if (!bytes.empty() && ++turns_ >= kTurnsMax) co_await yield();
+    if (killed_ || timed_out_) co_return false;
+  }
+  co_return true;
+}
+
+Task<bool> Connection::send_file_encrypted(const FileRegion& file) {
+  std::string piece;
+  auto offset = static_cast<off_t>(file.offset);
+  for (uint64_t left = file.length; left > 0;) {
+    piece.resize(static_cast<size_t>(std::min<uint64_t>(left, kEncryptedPieceBytes)));
+    const ssize_t n = ::pread(file.fd.get(), piece.data(), piece.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) co_return false;  // the file became shorter: the client must see a broken transfer
+    const std::string_view bytes(piece.data(), static_cast<size_t>(n));
+    const bool sent = co_await send_encrypted(bytes);
+    if (!sent) co_return false;
+    offset += n;
+    left -= static_cast<uint64_t>(n);
+  }
+  co_return true;
+}
+
 Task<bool> Connection::send_all(std::string_view head, std::string_view body, bool more) {
+  if (tls_) {
+    if (head.empty() || body.size() > kEncryptedPieceBytes) {
+      const bool sent = co_await send_encrypted(head);
+      if (!sent) co_return false;
+      co_return co_await send_encrypted(body);
+    }
+    std::string both;
+    both.reserve(head.size() + body.size());
+    both.append(head).append(body);
+    const std::string_view bytes(both);
+    co_return co_await send_encrypted(bytes);
+  }
   while (!head.empty() || !body.empty()) {
     iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
                       {const_cast<char*>(body.data()), body.size()}};
@@ -462,6 +535,7 @@ Task<bool> Connection::send_all(std::string_view head, std::string_view body, bo
 }
 
 Task<bool> Connection::send_file(const FileRegion& file) {
+  if (tls_) co_return co_await send_file_encrypted(file);
   auto offset = static_cast<off_t>(file.offset);
   uint64_t left = file.length;
   while (left > 0) {
@@ -571,6 +645,7 @@ Task<bool> Connection::drain_request_body(const ParsedHead& parsed) {
 // Closing with bytes unread makes the kernel send a reset, which may overtake the answer: read on for a
 // moment.
 Task<void> Connection::linger() {
+  if (tls_) tls_->end();
   ::shutdown(fd_, SHUT_WR);
   expect_progress_within(kLingerTime);
   size_t thrown_away = 0;

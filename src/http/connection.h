@@ -15,6 +15,7 @@
 #include "http/chunked_decoder.h"
 #include "http/event_loop.h"
 #include "http/head_parser.h"
+#include "http/tls.h"
 
 namespace millrace::http {
 
@@ -41,6 +42,7 @@ class Connection {
   enum class Body { kComplete, kGone, kTooLarge, kMalformed, kThrown };
   static constexpr int64_t kForever = INT64_MAX;
 
+  Task<bool> shake_hands();
   Task<bool> serve_one();
   Task<bool> serve_request(ParsedHead parsed);
   Task<bool> read_head(ParsedHead& parsed);
@@ -49,6 +51,8 @@ class Connection {
   Task<bool> send_response(Response response, bool is_head, bool http_1_0, bool keep_alive);
   Task<bool> send_all(std::string_view head, std::string_view body, bool more);
   Task<bool> send_file(const FileRegion& file);
+  Task<bool> send_encrypted(std::string_view bytes);
+  Task<bool> send_file_encrypted(const FileRegion& file);
   Task<bool> send_source(BodySource& source, bool chunked);
   Task<bool> send_live(LiveBody& live, bool chunked);
   Task<bool> send_piece(std::string_view piece, bool chunked);
@@ -72,6 +76,7 @@ class Connection {
   Socket socket_;
   int fd_;
   std::string peer_;
+  std::unique_ptr<TlsSession> tls_;
   std::list<Connection*>::iterator place_;
   boost::system::error_code error_;
   std::string input_;  // received, not yet consumed from input_at_

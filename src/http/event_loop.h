@@ -70,6 +70,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 };
 
 class Connection;
+class TlsContext;
 
 struct EventLoop {
   explicit EventLoop(const ServerOptions& server_options, RequestHandler& request_handler)
@@ -78,6 +79,7 @@ struct EventLoop {
 
   const ServerOptions& options;
   RequestHandler& handler;
+  const TlsContext* tls = nullptr;  // set before the loop runs; null: plain
   std::list<Connection*> connections;
   std::atomic<size_t> connection_count{0};
   std::vector<char> scratch;  // what recv() fills; used up before the next suspension

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "http/connection.h"
 #include "http/event_loop.h"
+#include "http/tls.h"
 
 namespace millrace::http {
 namespace {
@@ -121,9 +122,13 @@ bool make_room(EventLoop& loop) {
 class Server::Impl {
  public:
   Impl(ServerOptions options, RequestHandler& handler) : options_(std::move(options)) {
+    if (!options_.certificate_file.empty())
+      tls_ = std::make_unique<TlsContext>(options_.certificate_file, options_.key_file);
     base::UniqueFd fd = listen_on(options_, port_);
-    for (unsigned i = 0; i < std::max(1U, options_.threads); ++i)
+    for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
       loops_.push_back(std::make_unique<EventLoop>(options_, handler));
+      loops_.back()->tls = tls_.get();
+    }
     EventLoop& first = *loops_.front();
     listener_ = std::make_unique<Socket>(first.io, asio::ip::tcp::v4(), fd.release());
     for (auto& loop : loops_) {
@@ -226,6 +231,7 @@ class Server::Impl {
 
   ServerOptions options_;
   uint16_t port_ = 0;
+  std::unique_ptr<TlsContext> tls_;
   std::vector<std::unique_ptr<EventLoop>> loops_;
   std::unique_ptr<Socket> listener_;
   std::vector<asio::executor_work_guard<Executor>> work_;

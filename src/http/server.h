@@ -43,15 +43,17 @@ struct ServerOptions {
   size_t body_bytes_max = 32 * 1024 * 1024;  // of buffered bodies: 413 above
   // Above it the connection that has waited longest for its next request is closed; 503 when all are at work.
   size_t connections_max = 10'000;
-  std::chrono::milliseconds idle_timeout{75'000};     // between requests
-  std::chrono::milliseconds request_timeout{60'000};  // without a byte arriving inside a request
+  std::string certificate_file, key_file;               // PEM; with them it speaks TLS, and nothing else
+  std::chrono::milliseconds handshake_timeout{10'000};  // for the whole of it
+  std::chrono::milliseconds idle_timeout{75'000};       // between requests
+  std::chrono::milliseconds request_timeout{60'000};    // without a byte arriving inside a request
 };
 
 // Listens from construction until stop() or destruction. Thread-safe.
 class Server {
  public:
   // Throws ConflictError when the port is in use (the message names it), UsageError for a host that is no
-  // local address. `handler` must outlive the server.
+  // local address, or for a certificate that cannot be used. `handler` must outlive the server.
   Server(ServerOptions options, RequestHandler& handler);
   ~Server();
   uint16_t port() const;

@@ -74,6 +74,7 @@ bool Gateway::implements(const aws::Operation& operation) {
   if (service == "s3") return S3Service::is_implemented(operation);
   if (service == "events") return EventsService::implements(operation.name);
   if (service == "scheduler") return SchedulerService::implements(operation.name);
+  if (service == "cloudtrail") return CloudTrailService::implements(operation.name);
   if (service == "secretsmanager") return SecretsManagerService::implements(operation.name);
   if (service == "ssm") return SsmService::implements(operation.name);
   if (service == "iam") return IamService::implements(operation.name);
@@ -85,7 +86,7 @@ bool Gateway::implements(const aws::Operation& operation) {
 const aws::ServiceModel* Gateway::service_of(const http::RequestHead& head) const {
   if (std::string scope = aws::claimed_service(head); !scope.empty()) return aws::find_service(scope);
   if (std::string_view target = head.headers.get("x-amz-target"); !target.empty())
-    return aws::find_service_by_target(target.substr(0, target.find('.')));
+    return aws::find_service_by_target(target);
   if (head.path.substr(0, 4) == "/v1/" && head.method == "POST") return aws::find_service("batch");
   if (head.method == "POST" && head.path == "/") return aws::find_service("sts");
   return aws::find_service("s3");
@@ -280,6 +281,19 @@ void Gateway::call_own(const http::Request& request, http::Respond respond) {
       });
 }
 
+// What `check` gives; a refusal is recorded.
+template <typename Check>
+auto Gateway::recorded(const Signed& by, const aws::Operation& operation, const http::RequestHead& head,
+                       const Check& check) {
+  try {
+    return check();
+  } catch (const aws::ApiError& error) {
+    if (CloudTrailService::is_recorded(operation))
+      to_.cloudtrail.refused(operation, head, by.caller, error.code(), error.what());
+    throw;
+  }
+}
+
 void Gateway::call(const aws::ServiceModel& service, http::Request request, http::Respond respond) {
   Signed by = authenticate(request.head, &service, &request.body);
   const aws::Operation* operation = aws::route(service, request.head, request.body);
@@ -287,13 +301,23 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
     throw aws::auth_error(aws::AuthProblem::kMissing, dialect_of(&service));
   if (!operation) throw aws::unknown_operation(service, request.head, request.body);
   if (is_s3(&service)) {
-    SigningContext context = authorized(by, *operation, request.head, request.body);
+    SigningContext context = recorded(by, *operation, request.head,
+                                      [&] { return authorized(by, *operation, request.head, request.body); });
+    if (CloudTrailService::is_recorded(*operation))
+      respond = to_.cloudtrail.watch(*operation, request.head, by.caller, {}, context.request_id,
+                                     std::move(respond));
     return to_.s3.handle(*operation, std::move(request), context, std::move(respond));
   }
   if (!implements(*operation)) throw not_implemented(*operation);
   std::string request_id = base::uuid4();
-  json::object input = aws::decode(*operation, request.head, request.body);
-  authorizer_.check(by.caller, *operation, input, request.head);
+  json::object input = recorded(by, *operation, request.head, [&] {
+    json::object decoded = aws::decode(*operation, request.head, request.body);
+    authorizer_.check(by.caller, *operation, decoded, request.head);
+    return decoded;
+  });
+  if (CloudTrailService::is_recorded(*operation))
+    respond =
+        to_.cloudtrail.watch(*operation, request.head, by.caller, input, request_id, std::move(respond));
 
   // Answers with what `produce` gives, or with the error it throws.
   auto answer = [operation, request_id](http::Respond& to, const auto& produce) {
@@ -315,6 +339,12 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
               throw aws::ApiError(refusal->status, refusal->code, refusal->message);
             return std::get<json::object>(std::move(reply));
           });
+        });
+  }
+  if (service.signing_name == "cloudtrail") {
+    return workers_.post(
+        [this, answer, operation, input = std::move(input), respond = std::move(respond)]() mutable {
+          answer(respond, [&] { return to_.cloudtrail.call(*operation, input); });
         });
   }
   if (service.signing_name == "logs") {

@@ -13,6 +13,7 @@
 #include "services/authorizer.h"
 #include "services/batch.h"
 #include "services/caller.h"
+#include "services/cloudtrail.h"
 #include "services/events.h"
 #include "services/events_admin.h"
 #include "services/iam.h"
@@ -47,6 +48,7 @@ struct GatewayServices {
   IamService& iam;
   StsService& sts;
   JobCredentials& job_credentials;
+  CloudTrailService& cloudtrail;
 };
 
 // Thread-safe. Everything passed in outlives it.
@@ -76,6 +78,9 @@ class Gateway final : public http::RequestHandler {
   // Throws AccessDenied unless the caller may; `operation` outlives the context.
   SigningContext authorized(const Signed& by, const aws::Operation& operation, const http::RequestHead& head,
                             const std::string& body);
+  template <typename Check>
+  auto recorded(const Signed& by, const aws::Operation& operation, const http::RequestHead& head,
+                const Check& check);
   void call(const aws::ServiceModel& service, http::Request request, http::Respond respond);
   void answer_metrics(const http::Request& request, http::Respond respond);
   // What Millrace's own commands ask: POST /events/OPERATION, /jobs/why or /iam/explain, signed for the

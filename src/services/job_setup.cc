@@ -11,6 +11,10 @@ JobSetup::Variables JobSetup::environment(const engine::StartAttempt& attempt) {
       {"AWS_DEFAULT_REGION", options_.region},
       {"AWS_EC2_METADATA_DISABLED", "true"},
   };
+  // Python and the AWS CLI, Node.js, and what uses OpenSSL or curl.
+  if (!options_.ca_bundle.empty())
+    for (const char* name : {"AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "SSL_CERT_FILE"})
+      out.emplace_back(name, options_.ca_bundle);
   for (auto& variable : credentials_.variables(attempt, options_.endpoint))
     out.push_back(std::move(variable));
   return out;

@@ -14,6 +14,7 @@ struct JobSetupOptions {
   std::string endpoint;  // URL of the APIs
   std::string region;
   std::string path, home;  // PATH and HOME of plain processes
+  std::string ca_bundle;   // whom to trust; empty: whom they trust anyway
 };
 
 // All objects passed in outlive it.

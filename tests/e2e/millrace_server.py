@@ -57,7 +57,7 @@ class MillraceServer:
         self.process = process
         for line in process.stdout:
             self.output.append(line)
-            match = re.search(r"listening on (http://[\d.:]+)", line)
+            match = re.search(r"listening on (https?://[\d.:]+)", line)
             if match:
                 self.endpoint = match.group(1)
                 break
@@ -124,7 +124,8 @@ class MillraceServer:
         import boto3
         arguments = {"endpoint_url": self.endpoint, "region_name": self.environment["AWS_DEFAULT_REGION"],
                      "aws_access_key_id": self.environment["AWS_ACCESS_KEY_ID"],
-                     "aws_secret_access_key": self.environment["AWS_SECRET_ACCESS_KEY"], **changes}
+                     "aws_secret_access_key": self.environment["AWS_SECRET_ACCESS_KEY"],
+                     "verify": self.environment.get("AWS_CA_BUNDLE"), **changes}
         return boto3.client(service, **arguments)
 
     def aws_command(self, *arguments):

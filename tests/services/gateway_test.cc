@@ -46,9 +46,11 @@ class GatewayTest : public ::testing::Test {
         iam_("123456789012", directory_, authorizer_, clock_),
         sts_("123456789012", identities_, directory_, authorizer_, clock_),
         job_credentials_({"us-east-1", "123456789012"}, identities_, directory_, clock_),
+        audit_log_(folder_ / "audit.db", clock_),
+        cloudtrail_(audit_log_, authorizer_, clock_, "123456789012", "us-east-1"),
         gateway_({verify, "us-east-1", "123456789012", 1}, identities_, authorizer_, clock_,
                  {batch_, s3_, logs_, events_, scheduler_, events_admin_, secrets_manager_, ssm_, iam_, sts_,
-                  job_credentials_}) {
+                  job_credentials_, cloudtrail_}) {
     driver_.start(idle_);
     hub_.start();
     objects_.create_bucket("bucket", "us-east-1");
@@ -149,6 +151,8 @@ class GatewayTest : public ::testing::Test {
   IamService iam_;
   StsService sts_;
   JobCredentials job_credentials_;
+  audit::AuditLog audit_log_;
+  CloudTrailService cloudtrail_;
   Gateway gateway_;
   std::unique_ptr<http::Server> server_;
   http::Client client_{4};
