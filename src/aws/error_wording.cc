@@ -44,6 +44,14 @@ bool enum_is_checked_by_service(const Shape& shape) {
 }
 
 ApiError constraint_error(const ServiceModel& service, const std::vector<std::string>& broken) {
+  // CloudWatch Logs has words of its own for its two names (recorded from AWS).
+  constexpr std::string_view kTooLong =
+      " failed to satisfy constraint: Member must have length less than or equal to 512";
+  for (const std::string& each : broken)
+    for (const char* name : {"'logGroupName'", "'logStreamName'"})
+      if (service.signing_name == "logs" && each.ends_with(name + std::string(kTooLong)))
+        return {400, "InvalidParameterException",
+                "Invalid LogGroup or LogStream, both must have length less than or equal to 512."};
   if (is_s3(service)) return syntax_error(service, "");
   std::string message =
       std::to_string(broken.size()) + " validation error" + (broken.size() == 1 ? "" : "s") + " detected: ";

@@ -168,6 +168,20 @@ size_t LogsService::metric_filter_count(const std::string& group) {
   return store_.documents(logs::DocumentKind::kMetricFilter, group).size();
 }
 
+json::object LogsService::described(const logs::GroupInfo& group) {
+  const std::string arn = group_arn(group.name);
+  json::object entry{{"logGroupName", group.name},
+                     {"creationTime", group.created},
+                     {"metricFilterCount", static_cast<int64_t>(metric_filter_count(group.name))},
+                     {"arn", arn + ":*"},
+                     {"storedBytes", static_cast<int64_t>(group.stored_bytes)},
+                     {"logGroupClass", group.log_class},
+                     {"logGroupArn", arn}};
+  if (group.retention_days > 0) entry["retentionInDays"] = group.retention_days;
+  if (!group.kms_key.empty()) entry["kmsKeyId"] = group.kms_key;
+  return entry;
+}
+
 json::object LogsService::describe_log_groups(const Input& input) {
   const std::string prefix = text(input, "logGroupNamePrefix"), pattern = text(input, "logGroupNamePattern");
   if (!prefix.empty() && !pattern.empty())
@@ -175,6 +189,16 @@ json::object LogsService::describe_log_groups(const Input& input) {
   const size_t limit = limit_of(input, kDescribeLimit);
   const std::string wanted_class = text(input, "logGroupClass");
   json::array groups;
+  if (input.contains("logGroupIdentifiers")) {
+    if (!prefix.empty() || !pattern.empty())
+      invalid("logGroupIdentifiers cannot be specified with logGroupNamePrefix or logGroupNamePattern.");
+    for (const std::string& identifier : strings_of(input, "logGroupIdentifiers")) {
+      const std::string name = group_of_identifier(identifier);
+      const auto found = store_.groups(name, "", "", 1);  // the group itself comes first
+      if (!found.empty() && found.front().name == name) groups.push_back(described(found.front()));
+    }
+    return {{"logGroups", std::move(groups)}};
+  }
   std::string after = text(input, "nextToken"), next;
   bool done = false;
   while (!done) {
@@ -188,17 +212,7 @@ json::object LogsService::describe_log_groups(const Input& input) {
         done = true;
         break;
       }
-      const std::string arn = group_arn(group.name);
-      json::object entry{{"logGroupName", group.name},
-                         {"creationTime", group.created},
-                         {"metricFilterCount", static_cast<int64_t>(metric_filter_count(group.name))},
-                         {"arn", arn + ":*"},
-                         {"storedBytes", static_cast<int64_t>(group.stored_bytes)},
-                         {"logGroupClass", group.log_class},
-                         {"logGroupArn", arn}};
-      if (group.retention_days > 0) entry["retentionInDays"] = group.retention_days;
-      if (!group.kms_key.empty()) entry["kmsKeyId"] = group.kms_key;
-      groups.push_back(std::move(entry));
+      groups.push_back(described(group));
     }
   }
   Output output{{"logGroups", std::move(groups)}};

@@ -77,6 +77,7 @@ class LogsService {
   static std::string group_of_identifier(std::string_view identifier);
   static logs::FilterPattern pattern_of(const Input& input, std::string_view name);
   size_t metric_filter_count(const std::string& group);
+  Output described(const logs::GroupInfo& group);
 
   // Sequence tokens are ignored since 2023, and still answered.
   static constexpr const char* kSequenceToken = "49590302938720394820938472093847209384720938472093847209";

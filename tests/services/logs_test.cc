@@ -258,6 +258,17 @@ TEST_F(Logs, PoliciesKeysAndListsAreKept) {
       names.emplace_back(base::view(group.at("logGroupName").as_string()));
     return names;
   };
+  const std::string too_long =
+      "InvalidParameterException: Invalid LogGroup or LogStream, both must have length less "
+      "than or equal to 512.";
+  EXPECT_EQ(error_of("CreateLogGroup", {{"logGroupName", std::string(513, 'x')}}), too_long);
+  EXPECT_EQ(error_of("CreateLogStream", {{"logGroupName", "g"}, {"logStreamName", std::string(513, 'x')}}),
+            too_long);
+  const json::object two = call(
+      "DescribeLogGroups", {{"logGroupIdentifiers",
+                             {"other/aws", "none", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/g"}}});
+  ASSERT_EQ(two.at("logGroups").as_array().size(), 2u);
+  EXPECT_EQ(two.at("logGroups").at(0).at("logGroupName"), "other/aws");
   EXPECT_EQ(listed({}), (std::vector<std::string>{"/aws/g", "other/aws"}));
   EXPECT_EQ(listed({{"logGroupNamePattern", "^/aws"}}), std::vector<std::string>{"/aws/g"});
   EXPECT_EQ(listed({{"logGroupNamePattern", "aws"}}), (std::vector<std::string>{"/aws/g", "other/aws"}));
