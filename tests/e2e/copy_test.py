@@ -103,15 +103,17 @@ class Copy(unittest.TestCase):
     def test_everything_is_kept_on_both_sides_of_the_multipart_line(self):
         for key, size in (("small", 10), ("large", 7 << 20)):
             self.put(self.a, "x/" + key, b"d" * size, ContentType="text/x-y", CacheControl="no-cache", ContentLanguage="de",
-                     ContentEncoding="gzip", Metadata={"who": "me", "note": "a b"}, Tagging="one=1&two=a%20b", StorageClass="STANDARD_IA")
-        result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--multipart-threshold", "5M", "--verify", "--report", self.folder + "/report.csv")
+                     ContentEncoding="gzip", Metadata={"who": "me", "note": "a b"}, Tagging="one=1&two=a%20b", StorageClass="STANDARD_IA",
+                     ServerSideEncryption="AES256")
+        result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/y/", "--multipart-threshold", "5M", "--verify", "--keep-encryption",
+                           "--report", self.folder + "/report.csv")
         self.assertEqual(result["counts"]["copied"], 2)
         for key in ("small", "large"):
             with self.subTest(key):
                 head = self.s3.head_object(Bucket=self.b, Key="y/" + key)
                 self.assertEqual((head["ContentType"], head["CacheControl"], head["ContentLanguage"], head["ContentEncoding"], head["StorageClass"]),
                                  ("text/x-y", "no-cache", "de", "gzip", "STANDARD_IA"))
-                self.assertEqual(head["Metadata"], {"who": "me", "note": "a b"})
+                self.assertEqual((head["Metadata"], head.get("ServerSideEncryption")), ({"who": "me", "note": "a b"}, "AES256"))
                 tags = self.s3.get_object_tagging(Bucket=self.b, Key="y/" + key)["TagSet"]
                 self.assertEqual({tag["Key"]: tag["Value"] for tag in tags}, {"one": "1", "two": "a b"})
         self.assertEqual(self.s3.head_object(Bucket=self.b, Key="y/large")["ETag"][-3:], '-2"', "it went in parts")
@@ -239,6 +241,22 @@ class Copy(unittest.TestCase):
             result = self.copy(f"s3://{self.a}/x/", f"s3://{self.b}/x/", endpoint=proxy.endpoint)
         self.assertEqual(result["counts"]["copied"], 300)
         self.assertGreater(result["counts"]["throttled"], 50)
+        self.assertEqual(self.keys(self.b), keys)
+
+    # Without this a job whose server is gone hangs for hours, or ends as if all were well.
+    def test_a_server_that_dies(self):
+        keys = [f"x/{i:04}" for i in range(600)]
+        self.fill(self.a, keys)
+        words = (f"s3://{self.a}/x/", f"s3://{self.b}/x/", "--concurrency", "16", "--report", self.folder + "/report.csv")
+        with MeddlingProxy(self.server.endpoint) as proxy:
+            proxy.meddle = lambda request: "drop" if len(proxy.copies()) > 150 else None
+            result = self.copy(*words, endpoint=proxy.endpoint, code=3)
+            self.assertGreater(result["counts"]["copied"], 100)
+            self.assertGreater(result["counts"]["failed"], 0)
+            self.assertEqual(result["counts"]["rows_done"], 0)
+            self.assertEqual({f["code"] for f in result["failed"] if " to " not in f["item"]}, {"Unavailable"})
+            proxy.meddle = lambda request: None
+            self.copy(*words, "--resume", endpoint=proxy.endpoint)
         self.assertEqual(self.keys(self.b), keys)
 
     # Without this half of an old and half of a new object is a copy, or a removed object a failure.
