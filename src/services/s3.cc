@@ -98,6 +98,24 @@ S3Service::Handler S3Service::handler_of(std::string_view operation) {
   return nullptr;
 }
 
+namespace {
+
+// Whether an object is there is told only to those who may list its bucket.
+std::exception_ptr shown_to(const SigningContext& context, const std::string& bucket,
+                            std::exception_ptr error) {
+  if (!context.require || bucket.empty()) return error;
+  std::string code = to_s3_error(error).code();
+  if (code != "NoSuchKey" && code != "NoSuchVersion") return error;
+  try {
+    context.require("ListBucket", bucket, "");
+    return error;
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+}  // namespace
+
 bool S3Service::is_streamed(const aws::Operation& operation) {
   return operation.name == "PutObject" || operation.name == "UploadPart";
 }
@@ -112,6 +130,7 @@ void S3Service::handle(const aws::Operation& operation, http::Request request, c
   auto owned = std::make_shared<http::Request>(std::move(request));
   workers_.post([this, &operation, owned, context, respond = std::move(respond)] {
     http::Response response;
+    std::string bucket;
     try {
       Handler handler = handler_of(operation.name);
       if (!handler)
@@ -120,9 +139,10 @@ void S3Service::handle(const aws::Operation& operation, http::Request request, c
       check_owner(owned->head);
       Call call{operation, owned->head, owned->body, context,
                 aws::decode(operation, owned->head, owned->body)};
+      bucket = call.bucket();
       response = (this->*handler)(call);
     } catch (...) {
-      response = failed(owned->head, std::current_exception(), context.request_id);
+      response = failed(owned->head, shown_to(context, bucket, std::current_exception()), context.request_id);
     }
     respond(std::move(response));
   });

@@ -152,6 +152,56 @@ class Iam(unittest.TestCase):
         self.assertEqual(job["status"], "FAILED")
         self.assertIn("batch:SubmitJob on resource: arn:aws:batch:us-east-1:123456789012:job-definition/processor", log)
 
+    # The load sample's roles: a task role with AWS's own broad policies, an execution role without a secret's.
+    def test_the_load_samples_roles(self):
+        secret = self.server.boto3("secretsmanager").create_secret(
+            Name="RDS-credentials", SecretString='{"username": "ann", "password": "correct horse"}')["ARN"]
+        role = self.make_role("load-task")
+        for name in ("AmazonS3FullAccess", "SecretsManagerReadWrite", "AmazonRDSFullAccess", "AmazonRedshiftDataFullAccess"):
+            self.iam.attach_role_policy(RoleName="load-task", PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+        script = ("import boto3, os\n"
+                  "url = os.environ['AWS_ENDPOINT_URL']\n"
+                  "value = boto3.client('secretsmanager', endpoint_url=url).get_secret_value(SecretId='RDS-credentials')\n"
+                  "print(len(value['SecretString']) > 40)\n"
+                  "print(boto3.client('s3', endpoint_url=url).list_objects_v2(Bucket='sample', Prefix='input/')['KeyCount'])\n"
+                  "try: boto3.client('batch', endpoint_url=url).describe_job_queues()\n"
+                  "except Exception as error: print(error)\n")
+        job, log = self.run_job(["/usr/bin/python3", "-c", script], role, "load-task")
+        self.assertEqual(job["status"], "SUCCEEDED", log)
+        self.assertEqual(log.splitlines()[:2], ["True", "3"])
+        self.assertIn("not authorized to perform: batch:DescribeJobQueues", log)
+
+        execution = self.make_role("load-execution", allow(["kms:*", "ecs:*", "ecr:*", "logs:*"], "*"))
+
+        def run(name):
+            definition = self.batch.register_job_definition(
+                jobDefinitionName=name, type="container",
+                containerProperties={"image": "millrace", "command": ["sh", "-c", 'test "$PASSWORD" = "correct horse"'],
+                                     "executionRoleArn": execution,
+                                     "secrets": [{"name": "PASSWORD", "valueFrom": f"{secret}:password::"}],
+                                     "resourceRequirements": [{"type": "VCPU", "value": "1"},
+                                                              {"type": "MEMORY", "value": "64"}]})["jobDefinitionArn"]
+            return wait_for_job(self.batch, self.batch.submit_job(
+                jobName=name, jobQueue=self.queue, jobDefinition=definition)["jobId"])
+        job = run("without-right")
+        self.assertEqual(job["status"], "FAILED")
+        reason = job["attempts"][0]["container"]["reason"]
+        self.assertIn("ResourceInitializationError", reason)
+        self.assertIn("AccessDeniedException", reason)
+        self.iam.put_role_policy(RoleName="load-execution", PolicyName="secret",
+                                 PolicyDocument=policy(allow("secretsmanager:GetSecretValue", secret)))
+        self.assertEqual(run("with-right")["status"], "SUCCEEDED")
+
+    # What is not there is not told to those who may not list.
+    def test_a_missing_object_is_denied_to_those_who_may_not_list(self):
+        key = self.make_user("guesser", allow("s3:GetObject", "arn:aws:s3:::sample/*"))
+        s3 = self.client("s3", key)
+        self.denied(lambda: s3.get_object(Bucket="sample", Key="none"), code="AccessDenied")
+        self.denied(lambda: s3.head_object(Bucket="sample", Key="none"), code="403")
+        self.iam.put_user_policy(UserName="guesser", PolicyName="lists",
+                                 PolicyDocument=policy(allow("s3:ListBucket", "arn:aws:s3:::sample")))
+        self.denied(lambda: s3.get_object(Bucket="sample", Key="none"), code="NoSuchKey")
+
     # The keys of a job are fetched from where every SDK looks, name its role, and end with it.
     def test_a_jobs_credentials(self):
         role = self.make_role("worker", allow("s3:ListAllMyBuckets", "*"))
