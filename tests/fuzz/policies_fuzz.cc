@@ -1,6 +1,6 @@
-// libFuzzer entry: any text given as a policy is read or refused, and what was read decides about any request,
-// within bounded time. Input: a policy, a zero byte, then the request's words, each ended by a zero byte:
-// action, resource, and pairs of context key and value.
+// libFuzzer entry: any text given as a policy is read or refused, and what was read decides about any
+// request, within bounded time. Input: a policy, a zero byte, then the request's words, each ended by a zero
+// byte: action, resource, and pairs of context key and value.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   iam::Decision decision = iam::decide(subject, access, policies[1] ? &resource : nullptr);
   // Who is not named anywhere is not let in, and a decision names what it rests on.
   if (!policies[0] && !policies[1] && decision.allowed()) __builtin_trap();
-  if (decision.verdict != iam::Verdict::kNotAllowed && (decision.policy.empty() || decision.statement.empty()))
+  if (decision.verdict != iam::Verdict::kNotAllowed &&
+      (decision.policy.empty() || decision.statement.empty()))
     __builtin_trap();
   if (policies[2]) (void)iam::trust(*policies[2], subject, access);
   return 0;
