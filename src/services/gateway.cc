@@ -312,6 +312,8 @@ void Gateway::call(const aws::ServiceModel& service, http::Request request, http
   std::string request_id = base::uuid4();
   json::object input = recorded(by, *operation, request.head, [&] {
     json::object decoded = aws::decode(*operation, request.head, request.body);
+    if (service.signing_name == "secretsmanager" || service.signing_name == "ssm")
+      secrets::wipe(request.body);
     authorizer_.check(by.caller, *operation, decoded, request.head);
     return decoded;
   });

@@ -221,6 +221,7 @@ void SecretsManagerService::call(const aws::Operation& operation, Input input, R
           unreadable ? std::string("Secrets Manager can't decrypt the protected secret text: ") + e.what()
                      : e.what()));
     }
+    for (const char* member : {"SecretString", "SecretBinary"}) take_text(*input, member);
     reply(std::move(output), error);
     try {
       store_.flush_accesses();

@@ -134,6 +134,7 @@ void SsmService::call(const aws::Operation& operation, Input input, std::string 
     } catch (const base::Error& e) {
       error = std::make_exception_ptr(aws::ApiError(500, "InternalServerError", e.what()));
     }
+    take_text(*input, "Value");
     reply(std::move(output), error);
   });
 }
