@@ -41,6 +41,7 @@ class Connection {
  private:
   enum class Body { kComplete, kGone, kTooLarge, kMalformed, kThrown };
   static constexpr int64_t kForever = INT64_MAX;
+  static constexpr unsigned kTurnsMax = 32;
 
   Task<bool> shake_hands();
   Task<bool> serve_one();
