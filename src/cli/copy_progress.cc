@@ -104,10 +104,11 @@ std::string CopyProgressDisplay::bar(const copy::CopyProgress& now) const {
     // A share of what is not known yet would only go back.
     line = fmt::format("listing: {} of {} found so far copied", now.objects_done, now.objects_planned);
   }
+  // What matters most comes first: a narrow terminal cuts off the rest.
+  if (auto left = seconds_left(now)) line += ", " + duration(*left) + " left";
   double objects = rate(&Sample::objects), bytes = rate(&Sample::bytes);
   if (objects > 0 || bytes > 0)
     line += fmt::format(", {}/s, {:.0f} objects/s", base::human_bytes(static_cast<uint64_t>(bytes)), objects);
-  if (auto left = seconds_left(now)) line += ", " + duration(*left) + " left";
   if (now.skipped > 0) line += fmt::format(", {} same", now.skipped);
   if (now.deleted > 0) line += fmt::format(", {} deleted", now.deleted);
   if (now.failed > 0) line += fmt::format(", {} failed", now.failed);
