@@ -18,6 +18,16 @@ namespace {
 
 std::string lock_path(const DataFolder& folder) { return folder.path + "/lock"; }
 
+// A folder that was there already may be open to others. One that holds something else than our data is left
+// as it is: its files have modes of their own.
+void keep_others_out(const DataFolder& folder) {
+  struct stat info{};
+  if (stat(folder.path.c_str(), &info) != 0 || (info.st_mode & 077) == 0 || info.st_uid != geteuid()) return;
+  std::error_code error;
+  if (access(lock_path(folder).c_str(), F_OK) == 0 || std::filesystem::is_empty(folder.path, error))
+    chmod(folder.path.c_str(), 0700);
+}
+
 }  // namespace
 
 std::string default_data_folder() {
@@ -42,6 +52,7 @@ DataFolder open_data_folder(const std::string& path) {
   std::filesystem::create_directories(std::filesystem::path(folder.path).parent_path(), error);
   if (mkdir(folder.path.c_str(), 0700) != 0 && errno != EEXIST)
     throw base::TransientError(base::system_message("cannot make the data folder " + folder.path, errno));
+  keep_others_out(folder);
   if (access(folder.path.c_str(), W_OK | X_OK) != 0)
     throw base::DeniedError(base::system_message("cannot write to the data folder " + folder.path, errno));
   return folder;

@@ -34,7 +34,8 @@ std::string default_data_folder();
 // Names the folder without touching the disk.
 DataFolder name_data_folder(const std::string& path);
 
-// Makes the folder (mode 0700) when it is not there. Throws TransientError or DeniedError.
+// Makes the folder when it is not there; nobody else may enter it (mode 0700). Throws TransientError or
+// DeniedError.
 DataFolder open_data_folder(const std::string& path);
 
 // Held as long as an engine uses the folder. Throws ConflictError when another one does.

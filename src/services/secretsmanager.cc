@@ -476,13 +476,13 @@ json::object SecretsManagerService::get_resource_policy(Input& input) {
 }
 
 json::object SecretsManagerService::put_resource_policy(Input& input) {
-  std::string policy = checked_policy(input);
+  const std::string policy = checked_policy(input);
   if (base::find_bool(input, "BlockPublicPolicy").value_or(false) && is_public(policy))
     throw aws::ApiError(
         400, "PublicPolicyException",
         "The resource policy grants broad access to the secret: an Allow for every principal.");
-  return named(store_.edit(text(input, "SecretId"),
-                           [&](Secret& secret) { secret.body["ResourcePolicy"] = std::move(policy); }));
+  return named(
+      store_.edit(text(input, "SecretId"), [&](Secret& secret) { secret.body["ResourcePolicy"] = policy; }));
 }
 
 json::object SecretsManagerService::delete_resource_policy(Input& input) {

@@ -121,8 +121,8 @@ bool SsmService::implements(std::string_view operation) { return find_handler(op
 SsmService::SsmService(secrets::ParameterStore& store, secrets::SecretStore& secrets)
     : store_(store), secrets_(secrets), workers_(kThreads) {}
 
-void SsmService::call(const aws::Operation& operation, Input input, std::string user, Reply reply) {
-  if (operation.name == "PutParameter") input["LastModifiedUser"] = std::move(user);
+void SsmService::call(const aws::Operation& operation, Input input, const std::string& user, Reply reply) {
+  if (operation.name == "PutParameter") input["LastModifiedUser"] = user;
   workers_.post([this, handler = find_handler(operation.name), reply = std::move(reply),
                  input = std::make_shared<Input>(std::move(input))] {
     Output output;

@@ -24,7 +24,7 @@ class SsmService {
   static bool implements(std::string_view operation);
   // Answers when what was changed is durable, from another thread; errors are aws::ApiError. `user` is the
   // ARN of who asks. Values in `input` are wiped.
-  void call(const aws::Operation& operation, base::json::object input, std::string user, Reply reply);
+  void call(const aws::Operation& operation, base::json::object input, const std::string& user, Reply reply);
 
  private:
   using Input = base::json::object;

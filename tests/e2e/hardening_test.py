@@ -111,6 +111,13 @@ class Tls(unittest.TestCase):
         for name in ("tls-key.pem", "tls-certificate.pem", "root-key.json", "audit.db", "state.db"):
             self.assertEqual(stat.S_IMODE(os.stat(os.path.join(data, name)).st_mode), 0o600, name)
 
+    def test_a_folder_that_was_open_is_closed(self):
+        server = MillraceServer()
+        os.mkdir(server.data)
+        os.chmod(server.data, 0o755)
+        with server:
+            self.assertEqual(stat.S_IMODE(os.stat(server.data).st_mode), 0o700)
+
     def test_given_files_and_wrong_ones(self):
         certificate, key = (os.path.join(self.server.data, f"tls-{what}.pem") for what in ("certificate", "key"))
         with MillraceServer(("--tls", certificate, key)) as other:
