@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "aws/protocol.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "http/server.h"
 #include "objects/s3_client.h"
@@ -164,13 +165,24 @@ int copy(const std::string& url, int count) {
   objects::ObjectInfo source{"source", kSmallBytes, etag, 0, 0};
   double cpu = cpu_seconds();
   Clock::time_point start = Clock::now();
-  std::atomic<int> next{0};
-  std::vector<std::thread> threads;
-  for (int t = 0; t < kConnections; ++t)
-    threads.emplace_back([&] {
-      for (int i; (i = next.fetch_add(1)) < count;) c.copy_from("bench", source, "copy/" + std::to_string(i));
-    });
-  for (std::thread& thread : threads) thread.join();
+  // As `millrace copy` does it: each answer begins the next copy.
+  std::promise<void> ended;
+  std::atomic<int> next{0}, failed{0}, busy{kConnections};
+  std::function<void()> one = [&] {
+    int i = next.fetch_add(1);
+    if (i >= count) {
+      if (--busy == 0) ended.set_value();
+      return;
+    }
+    c.start_copy("bench", source, "copy/" + std::to_string(i), {},
+                 [&](const objects::CopyResult&, const std::exception_ptr& error) {
+                   if (error) ++failed;
+                   one();
+                 });
+  };
+  for (int t = 0; t < kConnections; ++t) one();
+  ended.get_future().wait();
+  if (failed > 0) throw base::TransientError(std::to_string(failed) + " copies failed");
   print({{"copy_per_s", count / seconds_since(start)},
          {"cpu_ms_per_copy", (cpu_seconds() - cpu) * 1000 / count}});
   return 0;
