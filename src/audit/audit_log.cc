@@ -58,6 +58,8 @@ AuditLog::AuditLog(const std::string& path, const base::Clock& clock) : clock_(c
   sql::SqliteOptions options;
   options.durable = false;
   connection_ = sql::open_sqlite(path, options);
+  // Little is left for a stop to write back, also after many kills.
+  connection_->execute("PRAGMA wal_autocheckpoint=32");
   sql::migrate(*connection_, path, kSteps, [] {});
   thread_ = std::thread([this] { run(); });
 }

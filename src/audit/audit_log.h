@@ -53,7 +53,7 @@ struct Lookup {
 // the disk takes none, the oldest are given up and counted in the program's log.
 class AuditLog {
  public:
-  static constexpr size_t kWaitingMax = 100'000;
+  static constexpr size_t kWaitingMax = 20'000;
   static constexpr TimeMs kKeptMs = TimeMs{90} * 24 * 3600 * 1000;
 
   // `clock` outlives it. Throws as sql::open_sqlite.

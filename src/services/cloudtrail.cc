@@ -19,6 +19,7 @@ namespace json = base::json;
 constexpr char kHidden[] = "HIDDEN_DUE_TO_SECURITY_REASONS";
 constexpr size_t kErrorBytesMax = 4096;
 constexpr size_t kResourceBytesMax = 2048;
+constexpr size_t kRequestBytesMax = 16 * 1024;  // parameters of larger requests are left out
 
 // What a call that changes nothing begins with.
 constexpr std::array<std::string_view, 12> kReads = {"BatchGet", "Describe", "Filter",    "Get",
@@ -226,7 +227,12 @@ http::Respond CloudTrailService::watch(const aws::Operation& operation, const ht
                                        const std::string& request_id, http::Respond respond) {
   std::shared_ptr<Call> call = note(operation, head, caller);
   call->record["requestID"] = request_id;
-  if (!input.empty()) call->record["requestParameters"] = shown(input, *operation.input);
+  const auto size = base::parse_number<size_t>(head.headers.get("content-length"));
+  if (size && *size > kRequestBytesMax)
+    call->record["requestParameters"] =
+        json::object{{"omitted", true}, {"originalSize", *size}, {"reason", "requestParameters too large"}};
+  else if (!input.empty())
+    call->record["requestParameters"] = shown(input, *operation.input);
   for (const std::string_view member : kResourceMembers)
     if (auto name = base::find_string(input, member);
         name && name->size() <= kResourceBytesMax && name->find('\n') == std::string_view::npos)
