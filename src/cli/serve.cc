@@ -247,11 +247,15 @@ void serve(const Arguments& arguments) {
       return std::string();  // the request will be told that there is no such bucket
     }
   };
+  policies.strict_roles = arguments.strict_roles;
+  policies.is_closed_to_the_public = [&](const std::string& bucket) {
+    return services::S3Service::restricts_public_access(objects, bucket);
+  };
   services::Authorizer authorizer(policies, directory, clock);
   services::IamService iam(arguments.account, directory, authorizer, clock);
   services::StsService sts(arguments.account, identities, directory, authorizer, clock);
-  services::JobCredentials job_credentials({arguments.region, arguments.account, arguments.strict_roles},
-                                           identities, directory, clock);
+  services::JobCredentials job_credentials(arguments.region, arguments.account, identities, authorizer,
+                                           clock);
   audit::AuditLog audit_log(folder.audit_db(), clock);
   services::CloudTrailService cloudtrail(audit_log, authorizer, clock, arguments.account, arguments.region);
   services::Gateway gateway({verify, arguments.region, arguments.account, 2}, identities, authorizer, clock,
@@ -348,7 +352,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
                     "a job that asks for more than this machine has fails at once; else it runs alone");
   command->add_flag(
       "--strict-roles", arguments->strict_roles,
-      "a job whose jobRoleArn is no role of the account may do nothing; else it may do everything");
+      "jobs without a role, or with one that the account does not have, may do nothing; so it is in any case "
+      "as soon as the account has users");
   command->add_option("--max-array-size", arguments->array_size_max, "children that an array job may have")
       ->check(CLI::Range(2, 10'000'000))
       ->capture_default_str();

@@ -60,8 +60,10 @@ void State::add_policies(const Entity& entity, std::vector<NamedPolicy>& to) con
 
 void State::add_boundary(const Entity& entity, Subject& subject) const {
   if (entity.boundary.empty()) return;
-  if (const ManagedPolicy* managed = policy(entity.boundary))
-    subject.boundary = NamedPolicy{entity.boundary, managed->current().policy};
+  // DeletePolicy refuses while it is one; without it nothing would be allowed.
+  const ManagedPolicy* managed = policy(entity.boundary);
+  if (!managed) managed = aws_policy("arn:aws:iam::aws:policy/gone");
+  subject.boundary = NamedPolicy{entity.boundary, managed->current().policy};
 }
 
 Subject State::subject_of_user(const Entity& user, const std::string& account) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "aws/api_error.h"
 #include "base/strings.h"
 
 namespace millrace::services {
@@ -92,18 +93,21 @@ constexpr std::array kRules = {
     Rule{"scheduler", "TagResource", "", "ResourceArn"},
     Rule{"scheduler", "UntagResource", "", "ResourceArn"},
     Rule{"scheduler", "ListTagsForResource", "", "ResourceArn"},
-    Rule{"logs", "TagResource", "", "resourceArn"},
-    Rule{"logs", "UntagResource", "", "resourceArn"},
-    Rule{"logs", "ListTagsForResource", "", "resourceArn"},
-    Rule{"iam", "CreateUser", "user/", "UserName"},
-    Rule{"iam", "CreateRole", "role/", "RoleName"},
-    Rule{"iam", "CreateGroup", "group/", "GroupName"},
-    Rule{"iam", "CreatePolicy", "policy/", "PolicyName"},
-    Rule{"iam", "CreateInstanceProfile", "instance-profile/", "InstanceProfileName"},
-    Rule{"sts", "AssumeRole", "role/", "RoleArn"},
+
 };
 
 constexpr std::string_view kDefaultBus = "default";
+
+// What is here has this account's ARN, whatever region and account it was named with: they are not looked at
+// when it is looked up. The parts before the sixth are replaced.
+std::string local_arn(const Request& request, std::string_view service, std::string_view arn) {
+  for (int colons = 0; colons < 5; ++colons) {
+    size_t colon = arn.find(':');
+    if (colon == std::string_view::npos) return request.arn(service, arn);
+    arn.remove_prefix(colon + 1);
+  }
+  return request.arn(service, arn);
+}
 
 // "arn:aws:events:R:A:rule/NAME", or "…/BUS/NAME" on a bus of its own.
 std::string rule_arn(const Request& request, const std::string& name) {
@@ -120,7 +124,8 @@ Accesses events_accesses(const Request& request, const std::string& action) {
     for (size_t i = 0; entries && i < entries->size(); ++i) {
       const json::object* entry = (*entries)[i].if_object();
       std::string bus(entry ? base::find_string(*entry, "EventBusName").value_or(kDefaultBus) : kDefaultBus);
-      iam::Access access{action, bus.starts_with("arn:") ? bus : request.arn("events", "event-bus/" + bus)};
+      iam::Access access{action, bus.starts_with("arn:") ? local_arn(request, "events", bus)
+                                                         : request.arn("events", "event-bus/" + bus)};
       for (auto [member, key] :
            {std::pair("Source", "events:source"), std::pair("DetailType", "events:detail-type")})
         if (auto text = entry ? base::find_string(*entry, member) : std::nullopt)
@@ -147,12 +152,19 @@ Accesses scheduler_accesses(const Request& request, const std::string& action) {
 
 // AWS names a group with an empty stream; policies are also written with ":*" or without anything.
 Accesses logs_accesses(const Request& request, const std::string& action) {
-  std::string group = request.text("logGroupName");
-  if (group.empty()) group = request.text("logGroupIdentifier");
-  if (group.empty()) return {};
-  if (size_t at = group.find(":log-group:"); at != std::string::npos) group = group.substr(at + 11);
-  std::string base = request.arn("logs", "log-group:" + group);
-  return {{action, base + ":log-stream:" + request.text("logStreamName"), {base, base + ":*"}}};
+  auto named = [&](std::string group) {
+    if (size_t at = group.find(":log-group:"); at != std::string::npos) group = group.substr(at + 11);
+    group = group.substr(0, group.find(':'));
+    std::string base = request.arn("logs", "log-group:" + group);
+    return iam::Access{action, base + ":log-stream:" + request.text("logStreamName"), {base, base + ":*"}};
+  };
+  Accesses out;
+  for (std::string_view member : {"logGroupName", "logGroupIdentifier", "resourceIdentifier", "resourceArn"})
+    if (std::string group = request.text(member); !group.empty()) out.push_back(named(group));
+  for (std::string_view member : {"logGroupIdentifiers", "logGroupNames"})
+    if (const json::array* list = base::find_array(request.input, member))
+      for (const json::value& one : *list) out.push_back(named(std::string(base::view(one.as_string()))));
+  return out;
 }
 
 Accesses secrets_accesses(const Request& request, const std::string& action) {
@@ -165,6 +177,10 @@ Accesses secrets_accesses(const Request& request, const std::string& action) {
   if (request.operation.name == "CreateSecret")
     return {{action, request.arn("secretsmanager", "secret:" + request.text("Name"))}};
   if (request.operation.name == "BatchGetSecretValue") {
+    // Which secrets filters find is not known here.
+    if (base::find(request.input, "Filters"))
+      throw aws::ApiError(400, "AccessDeniedException",
+                          "Only who may do everything reads secrets by Filters; name them in SecretIdList.");
     Accesses out{{action, "*"}};
     if (const json::array* ids = base::find_array(request.input, "SecretIdList"))
       for (const json::value& id : *ids) {
@@ -177,32 +193,98 @@ Accesses secrets_accesses(const Request& request, const std::string& action) {
 }
 
 Accesses parameters_accesses(const Request& request, const std::string& action) {
-  auto named = [&](std::string_view name) {
-    if (name.starts_with("arn:")) return iam::Access{action, std::string(name)};
+  constexpr std::string_view kSecret = "/aws/reference/secretsmanager/";
+  Accesses out;
+  auto add = [&](std::string_view name) {
+    if (name.starts_with("arn:")) {
+      size_t at = name.find(":parameter");
+      name = at == std::string_view::npos ? name : name.substr(at + 10);
+    }
+    name = name.substr(0, name.find(':'));  // a version or a label
+    if (name.starts_with(kSecret)) {
+      std::string_view id = name.substr(kSecret.size());
+      std::string arn = request.names.secret_arn ? request.names.secret_arn(id) : "";
+      out.push_back({"secretsmanager:GetSecretValue",
+                     arn.empty() ? request.arn("secretsmanager", "secret:" + std::string(id)) : arn});
+    }
     if (name.starts_with('/')) name.remove_prefix(1);
-    return iam::Access{action, request.arn("ssm", "parameter/" + std::string(name))};
+    out.push_back({action, request.arn("ssm", "parameter/" + std::string(name))});
   };
   for (std::string_view member : {"Name", "Path", "ResourceId"})
-    if (auto name = base::find_string(request.input, member)) return {named(*name)};
-  Accesses out;
+    if (auto name = base::find_string(request.input, member)) {
+      add(*name);
+      return out;
+    }
   if (const json::array* list = base::find_array(request.input, "Names"))
-    for (const json::value& name : *list) out.push_back(named(base::view(name.as_string())));
+    for (const json::value& name : *list) add(base::view(name.as_string()));
   return out;
 }
 
-// Things of IAM, by whichever name the input has first.
+// Things of IAM: as the account has them, those that are to be made as they will be.
 Accesses iam_accesses(const Request& request, const std::string& action) {
-  if (auto arn = base::find_string(request.input, "PolicyArn");
-      arn && request.operation.name.find("Policy") != std::string_view::npos &&
-      !base::find(request.input, "UserName") && !base::find(request.input, "RoleName") &&
-      !base::find(request.input, "GroupName"))
-    return {{action, std::string(*arn)}};
-  for (auto [member, kind] :
-       {std::pair("InstanceProfileName", "instance-profile/"), std::pair("RoleName", "role/"),
-        std::pair("GroupName", "group/"), std::pair("UserName", "user/")})
-    if (auto name = base::find_string(request.input, member))
-      return {{action, request.arn("iam", kind + std::string(*name))}};
-  return {};
+  std::string_view operation = request.operation.name;
+  struct {
+    const char *member, *new_member;
+    iam::EntityKind kind;
+  } constexpr kNames[] = {{"InstanceProfileName", "", iam::EntityKind::kInstanceProfile},
+                          {"RoleName", "", iam::EntityKind::kRole},
+                          {"GroupName", "NewGroupName", iam::EntityKind::kGroup},
+                          {"UserName", "NewUserName", iam::EntityKind::kUser}};
+  auto path_or = [&](std::string_view member, const std::string& otherwise) {
+    std::string path = request.text(member);
+    return path.empty() ? otherwise : path;
+  };
+  auto arn_of = [&](iam::EntityKind kind, const std::string& path, const std::string& name) {
+    return request.arn("iam", std::string(to_string(kind)) + path + name);
+  };
+  Accesses out;
+  for (const auto& one : kNames) {
+    auto name = base::find_string(request.input, one.member);
+    if (!name) continue;
+    const iam::Entity* entity = request.names.state ? request.names.state->find(one.kind, *name) : nullptr;
+    out.push_back(
+        {action, entity ? entity->arn : arn_of(one.kind, path_or("Path", "/"), std::string(*name))});
+    // What it is to be called is named, too.
+    if (operation.starts_with("Update") &&
+        (base::find(request.input, one.new_member) || base::find(request.input, "NewPath"))) {
+      std::string renamed = request.text(one.new_member);
+      out.push_back({action, arn_of(one.kind, path_or("NewPath", entity ? entity->path : "/"),
+                                    renamed.empty() ? std::string(*name) : renamed)});
+    }
+  }
+  if (operation == "CreatePolicy")
+    out.push_back({action, request.arn("iam", "policy" + path_or("Path", "/") + request.text("PolicyName"))});
+  if (out.empty())
+    for (std::string_view member : {"PolicyArn", "PolicySourceArn"})
+      if (auto arn = base::find_string(request.input, member)) out.push_back({action, std::string(*arn)});
+  // Without a name they are about the caller.
+  static constexpr std::array<std::string_view, 6> kOfCaller = {
+      "GetUser", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "ListAccessKeys", "ChangePassword"};
+  if (out.empty() && !request.names.user.empty() &&
+      std::find(kOfCaller.begin(), kOfCaller.end(), operation) != kOfCaller.end()) {
+    const iam::Entity* user =
+        request.names.state ? request.names.state->find(iam::EntityKind::kUser, request.names.user) : nullptr;
+    if (user) out.push_back({action, user->arn});
+  }
+  return out;
+}
+
+// Who sets a Batch target without a role has its jobs submitted as if by itself.
+Accesses targets_accesses(const Request& request) {
+  Accesses out;
+  const json::array* targets = base::find_array(request.input, "Targets");
+  for (size_t i = 0; targets && i < targets->size(); ++i) {
+    const json::object* target = (*targets)[i].if_object();
+    const json::object* batch = target ? base::find_object(*target, "BatchParameters") : nullptr;
+    if (!batch || base::find(*target, "RoleArn")) continue;
+    out.push_back(
+        {"batch:SubmitJob", local_arn(request, "batch", base::find_string(*target, "Arn").value_or(""))});
+    std::string definition(base::find_string(*batch, "JobDefinition").value_or(""));
+    out.push_back({"batch:SubmitJob", definition.starts_with("arn:")
+                                          ? local_arn(request, "batch", definition)
+                                          : request.arn("batch", "job-definition/" + definition)});
+  }
+  return out;
 }
 
 struct Special {
@@ -241,7 +323,9 @@ std::vector<iam::Access> accesses_of(const aws::Operation& operation, const json
                                      const http::RequestHead& head, const AccessNames& names) {
   std::string_view service = operation.service->signing_name;
   if (service == "s3") return s3_accesses_of(operation, input, head);
-  if (service == "sts" && (operation.name == "GetCallerIdentity" || operation.name == "GetSessionToken"))
+  // AssumeRole is decided by STS, with the role's trust policy.
+  if (service == "sts" && (operation.name == "GetCallerIdentity" || operation.name == "GetSessionToken" ||
+                           operation.name == "AssumeRole"))
     return {};
   const std::string action = std::string(service) + ":" + std::string(operation.name);
   Request request{operation, input, names};
@@ -249,16 +333,15 @@ std::vector<iam::Access> accesses_of(const aws::Operation& operation, const json
   for (const Rule& rule : kRules) {
     if (rule.service != service || rule.operation != operation.name) continue;
     auto add = [&](std::string_view name) {
-      if (name.starts_with("arn:") || rule.kind.empty()) {
-        out.push_back({action, std::string(name)});
-        return;
-      }
-      std::string arn = request.arn(service, std::string(rule.kind) + std::string(name));
+      std::string arn = name.starts_with("arn:") || rule.kind.empty()
+                            ? local_arn(request, service, name)
+                            : request.arn(service, std::string(rule.kind) + std::string(name));
       // A definition without a revision may become any of them.
-      if (rule.kind == "job-definition/" && name.find(':') == std::string_view::npos)
-        out.push_back({action, arn, {arn + ":*"}});
-      else
-        out.push_back({action, arn});
+      size_t definition = arn.find(":job-definition/");
+      bool any_revision =
+          definition != std::string::npos && arn.find(':', definition + 1) == std::string::npos;
+      out.push_back(
+          {action, arn, any_revision ? std::vector<std::string>{arn + ":*"} : std::vector<std::string>{}});
     };
     const json::value* value = base::find(input, rule.member);
     if (const json::array* list = value ? value->if_array() : nullptr)
@@ -272,11 +355,16 @@ std::vector<iam::Access> accesses_of(const aws::Operation& operation, const json
     for (const Special& special : kSpecials)
       if (special.service == service) out = special.find(request, action);
   if (out.empty()) out.push_back({action, "*"});
+  if (operation.name == "PutTargets")
+    for (iam::Access& access : targets_accesses(request)) out.push_back(std::move(access));
   if (service == "batch" || service == "events" || service == "scheduler") {
     std::vector<std::string> roles;
     find_roles(json::value(input), roles);
     for (std::string& role : roles) {
-      if (!role.starts_with("arn:")) role = request.arn("iam", "role/" + role);
+      if (!role.starts_with("arn:")) {
+        const iam::Entity* known = names.state ? names.state->find(iam::EntityKind::kRole, role) : nullptr;
+        role = known ? known->arn : request.arn("iam", "role/" + role);
+      }
       out.push_back({"iam:PassRole", role});
     }
   }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "http/message.h"
 #include "iam/decision.h"
+#include "iam/directory.h"
 
 namespace millrace::services {
 
@@ -18,6 +19,9 @@ struct AccessNames {
   std::string region, account;
   // The whole ARN of a secret that is named in any way; empty when there is none such. May be null.
   std::function<std::string(std::string_view id)> secret_arn = {};
+  std::shared_ptr<const iam::State> state =
+      {};                 // for ARNs of users, roles and groups, which have paths; may be null
+  std::string user = {};  // of the caller, when it is one
 };
 
 // All of them must be allowed. `input` as decoded. Without context, which access_context() adds. Empty:

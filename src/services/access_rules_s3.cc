@@ -96,6 +96,7 @@ std::vector<iam::Access> s3_accesses_of(const aws::Operation& operation, const j
       std::find(kOfVersions.begin(), kOfVersions.end(), action) != kOfVersions.end())
     action = versioned(action);
   std::vector<iam::Access> out{s3_access(action, bucket, key)};
+  if (bucket.empty()) out.front().aliases.emplace_back("arn:aws:s3:::*");
   if (action == "GetObjectAttributes") out.push_back(s3_access("GetObject", bucket, key));
   bool writes = operation.name == "PutObject" || operation.name == "CopyObject" ||
                 operation.name == "CreateMultipartUpload";

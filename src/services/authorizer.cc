@@ -20,6 +20,14 @@ void merge(iam::Context& into, const iam::Context& more) {
     for (const std::string& value : values) into.add(key, value);
 }
 
+// In the place of a policy that is gone: what it allowed, nothing allows.
+iam::NamedPolicy allows_nothing(const std::string& name) {
+  static const std::shared_ptr<const iam::Policy> nothing = iam::Policy::parse(
+      R"({"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"unknown-to-millrace:*","Resource":"*"}})",
+      iam::PolicyKind::kIdentity);
+  return {name + " (deleted)", nothing};
+}
+
 // A session policy was checked when the session was made.
 iam::NamedPolicy session_policy(const std::string& text) {
   return {"session policy", iam::Policy::parse(text, iam::PolicyKind::kIdentity)};
@@ -62,14 +70,15 @@ std::optional<iam::Subject> Authorizer::subject_of(const Caller& caller) const {
     return subject;
   }
   if (!caller.user.empty()) {
-    if (const iam::Entity* user = state->find(iam::EntityKind::kUser, caller.user))
+    const iam::Entity* user = state->find(iam::EntityKind::kUser, caller.user);
+    if (user && (!caller.session || caller.session->id == user->id))
       subject = state->subject_of_user(*user, account);
     else
       subject.arn = identity_of(caller).arn;  // gone: nothing is allowed
   } else {
     const Session& session = *caller.session;
     const iam::Entity* role = state->find(iam::EntityKind::kRole, session.role);
-    if (role)
+    if (role && role->id == session.id)
       subject = state->subject_of_role(*role, session.name, account);
     else
       subject.arn = identity_of(caller).arn;
@@ -79,6 +88,8 @@ std::optional<iam::Subject> Authorizer::subject_of(const Caller& caller) const {
     for (const std::string& arn : caller.session->policy_arns)
       if (const iam::ManagedPolicy* policy = state->policy(arn))
         subject.session.push_back({arn, policy->current().policy});
+      else
+        subject.session.push_back(allows_nothing(arn));
   }
   return subject;
 }
@@ -108,24 +119,39 @@ void Authorizer::add_caller_context(const Caller& caller, const iam::Subject& su
     for (const auto& [key, value] : entity->tags) context.set("aws:PrincipalTag/" + key, value);
 }
 
-std::optional<iam::NamedPolicy> Authorizer::resource_policy(const std::string& resource) const {
+std::optional<iam::NamedPolicy> Authorizer::resource_policy(const iam::Subject& subject,
+                                                            const std::string& resource) const {
   if (!options_.bucket_policy || !resource.starts_with(kBucketArn)) return std::nullopt;
   std::string bucket = resource.substr(kBucketArn.size());
   bucket = bucket.substr(0, bucket.find('/'));
   std::string text = options_.bucket_policy(bucket);
   if (text.empty()) return std::nullopt;
-  try {
-    return iam::NamedPolicy{"policy of bucket " + bucket,
-                            iam::Policy::parse(text, iam::PolicyKind::kResource)};
-  } catch (const base::Error& error) {
-    // Stored before policies were checked. What it denies nobody knows, so nothing is allowed by it.
-    spdlog::warn("the policy of bucket {} cannot be read and allows nothing: {}", bucket, error.what());
+  if (subject.anonymous && options_.is_closed_to_the_public && options_.is_closed_to_the_public(bucket))
     return std::nullopt;
+  std::lock_guard lock(parsed_->mutex);
+  auto& [known, policy] = parsed_->by_bucket[bucket];
+  if (!policy || known != text) {
+    try {
+      policy = iam::Policy::parse(text, iam::PolicyKind::kResource);
+    } catch (const base::Error& error) {
+      // Stored before policies were checked. What it denies nobody knows, so nothing is allowed by it.
+      spdlog::warn("the policy of bucket {} cannot be read and allows nothing: {}", bucket, error.what());
+      policy = allows_nothing("").policy;
+    }
+    known = std::move(text);
   }
+  return iam::NamedPolicy{"policy of bucket " + bucket, policy};
+}
+
+AccessNames Authorizer::names_for(const Caller& caller) const {
+  AccessNames names = options_.names;
+  names.state = directory_.state();
+  names.user = caller.user;
+  return names;
 }
 
 iam::Decision Authorizer::decide(const iam::Subject& subject, const iam::Access& access) const {
-  std::optional<iam::NamedPolicy> policy = resource_policy(access.resource);
+  std::optional<iam::NamedPolicy> policy = resource_policy(subject, access.resource);
   return iam::decide(subject, access, policy ? &*policy : nullptr);
 }
 
@@ -156,7 +182,7 @@ void Authorizer::check(const Caller& caller, const aws::Operation& operation, co
   if (!subject) return;
   iam::Context context;
   add_request_context(operation, input, head, context);
-  for (iam::Access& access : accesses_of(operation, input, head, options_.names))
+  for (iam::Access& access : accesses_of(operation, input, head, names_for(caller)))
     require(caller, *subject, std::move(access), context, dialect_of(operation.service));
 }
 
@@ -175,14 +201,50 @@ void Authorizer::check_own(const Caller& caller, const std::string& action) cons
   if (subject) require(caller, *subject, {action, "*"}, {}, aws::Dialect::kRestJson);
 }
 
+bool Authorizer::is_strict() const {
+  return options_.strict_roles || !directory_.state()->list(iam::EntityKind::kUser).empty();
+}
+
+std::shared_ptr<const iam::Entity> Authorizer::job_role(std::string_view arn) const {
+  if (arn.empty()) return nullptr;
+  std::shared_ptr<const iam::State> state = directory_.state();
+  const iam::Entity* role = state->find(iam::EntityKind::kRole, last_part(arn));
+  auto refused = [&](const std::string& why) {
+    return base::DeniedError(
+        "ECS was unable to assume the role '" + std::string(arn) +
+        "' that was provided for this task. Please verify that the role being passed has the "
+        "proper trust relationship and permissions: " +
+        why);
+  };
+  if (!role || (arn != role->arn && arn != role->name)) {
+    if (is_strict()) throw refused("the account has no such role");
+    return nullptr;
+  }
+  iam::Subject ecs;
+  ecs.service = "ecs-tasks.amazonaws.com";
+  ecs.account = options_.names.account;
+  iam::Access assume{"sts:AssumeRole", role->arn};
+  assume.context.set("aws:SourceAccount", ecs.account);
+  if (iam::trust(*role->trust.policy, ecs, assume) == iam::Trust::kNone)
+    throw refused("its trust policy does not let ecs-tasks.amazonaws.com in");
+  return {state, role};
+}
+
 void Authorizer::check_secret(std::string_view execution_role, std::string_view value_from) const {
+  std::shared_ptr<const iam::Entity> role = job_role(execution_role);
+  if (!role) {
+    if (!is_strict()) return;
+    throw base::DeniedError(
+        "ResourceInitializationError: unable to pull secrets or registry auth: the job definition has "
+        "secrets and no "
+        "executionRoleArn");
+  }
   Caller caller;
   caller.access_key = "ecs";
   caller.session = Session{};
-  caller.session->role = last_part(execution_role);
+  caller.session->role = role->name;
+  caller.session->id = role->id;
   caller.session->name = "ecs";
-  std::shared_ptr<const iam::State> state = directory_.state();
-  if (!state->find(iam::EntityKind::kRole, caller.session->role)) return;
   // "arn:…:secret:NAME-SUFFIX[:json-key:version-stage:version-id]", the ARN of a parameter, or its name.
   constexpr size_t kPartsOfSecretArn = 7;
   iam::Access access{"ssm:GetParameters", std::string(value_from)};
@@ -225,6 +287,7 @@ Authorizer::Explanation Authorizer::explain(std::string_view who, const iam::Acc
   } else if (role = state->find(iam::EntityKind::kRole, last_part(who)); role) {
     caller.session = Session{};
     caller.session->role = role->name;
+    caller.session->id = role->id;
     caller.session->name = "explain";
   } else {
     throw base::NotFoundError("there is no access key, user or role '" + std::string(who) +
@@ -240,7 +303,7 @@ Authorizer::Explanation Authorizer::explain(std::string_view who, const iam::Acc
     access.context.set(key, values.front());
     for (size_t i = 1; i < values.size(); ++i) access.context.add(key, values[i]);
   }
-  std::optional<iam::NamedPolicy> resource = resource_policy(access.resource);
+  std::optional<iam::NamedPolicy> resource = resource_policy(*subject, access.resource);
   out.decision = iam::decide(*subject, access, resource ? &*resource : nullptr);
   auto consider = [&](const iam::NamedPolicy& policy) {
     if (policy.name.starts_with("arn:aws:iam::aws:policy/") && !iam::is_known_aws_policy(policy.name)) {

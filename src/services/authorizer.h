@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,8 +25,12 @@ namespace millrace::services {
 struct AuthorizerOptions {
   AccessNames names;
   bool tls = false;  // aws:SecureTransport
+  // A role that the account does not have may do nothing, and jobs without one neither; see is_strict().
+  bool strict_roles = false;
   // The text of a bucket's policy, empty when it has none. May be null.
   std::function<std::string(const std::string& bucket)> bucket_policy = {};
+  // Whether its public access block restricts public buckets. May be null.
+  std::function<bool(const std::string& bucket)> is_closed_to_the_public = {};
 };
 
 // Thread-safe. What is passed in outlives it.
@@ -47,6 +53,13 @@ class Authorizer {
                 std::string_view action, std::string_view bucket, std::string_view key) const;
   // For what is no AWS operation: "millrace:Why".
   void check_own(const Caller& caller, const std::string& action) const;
+
+  // Whether what is no role of the account may do nothing: asked for, or there are users, who could else give
+  // jobs more rights than they have.
+  bool is_strict() const;
+  // The role that a job is to have, null for none. `arn` may be a name. Throws DeniedError in ECS's words
+  // when ecs-tasks.amazonaws.com may not assume it, or when it is not there and that matters.
+  std::shared_ptr<const iam::Entity> job_role(std::string_view arn) const;
 
   // Whether a job's execution role may read what `value_from` of a secret names. A role that the account does
   // not have may. Throws DeniedError with ECS's "ResourceInitializationError: …".
@@ -76,7 +89,16 @@ class Authorizer {
                          const iam::Decision& decision, aws::Dialect dialect) const;
   void require(const Caller& caller, const iam::Subject& subject, iam::Access access,
                const iam::Context& context, aws::Dialect dialect) const;
-  std::optional<iam::NamedPolicy> resource_policy(const std::string& resource) const;
+  std::optional<iam::NamedPolicy> resource_policy(const iam::Subject& subject,
+                                                  const std::string& resource) const;
+  AccessNames names_for(const Caller& caller) const;
+
+  // The last policy read of each bucket, to be read once.
+  struct Parsed {
+    std::mutex mutex;
+    std::map<std::string, std::pair<std::string, std::shared_ptr<const iam::Policy>>> by_bucket;
+  };
+  std::shared_ptr<Parsed> parsed_ = std::make_shared<Parsed>();
 
   AuthorizerOptions options_;
   const iam::Directory& directory_;

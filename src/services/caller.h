@@ -12,8 +12,10 @@ namespace millrace::services {
 
 // What the token of temporary credentials says.
 struct Session {
-  std::string role;      // name; empty: of a user, of root, or of a job without a role
-  std::string user;      // name; sessions of a user (GetSessionToken)
+  // What binds it: a role or a user, by name and id (another one of that name, made later, is somebody else);
+  // or nothing: root's, and those of jobs that may do everything.
+  std::string role, user, id;
+  bool unrestricted = false;
   std::string name;      // of the session; of a job: its id
   uint64_t attempt = 0;  // of a job: the attempt that it lives as long as
   std::string policy;    // session policy, its text; may be empty
@@ -30,10 +32,8 @@ struct Caller {
   std::optional<Session> session;
 
   bool anonymous() const { return access_key.empty(); }
-  // Root, and jobs without a role: what they ask for is done.
-  bool unrestricted() const {
-    return !anonymous() && user.empty() && (!session || (session->role.empty() && session->user.empty()));
-  }
+  // Root, and jobs that nothing binds: what they ask for is done.
+  bool unrestricted() const { return !anonymous() && (session ? session->unrestricted : user.empty()); }
 };
 
 }  // namespace millrace::services

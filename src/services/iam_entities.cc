@@ -310,6 +310,8 @@ json::object create_service_linked_role(Call& call) {
 
 json::object delete_service_linked_role(Call& call) {
   Entity role = changed(call, EntityKind::kRole);
+  if (!role.path.starts_with("/aws-service-role/"))
+    throw error("InvalidInput", fmt::format("The role {} is not a service-linked role.", role.name));
   call.edit->erase(EntityKind::kRole, role.name);
   return {{"DeletionTaskId", "task" + role.path + role.name + "/" + base::uuid4()}};
 }

@@ -15,6 +15,7 @@ using iam::ManagedPolicy;
 
 constexpr size_t kVersionsMax = 5;
 constexpr size_t kAttachedMax = 20;
+constexpr size_t kSimulatedMax = 1000;
 
 // ---- inline ----
 
@@ -283,7 +284,12 @@ json::object simulate(Call& call, iam::Subject subject, const std::vector<std::s
   std::vector<std::string> resources = texts("ResourceArns");
   if (resources.empty()) resources.emplace_back("*");
   json::array results;
-  for (const std::string& action : texts("ActionNames"))
+  const std::vector<std::string> actions = texts("ActionNames");
+  if (actions.size() * resources.size() > kSimulatedMax)
+    throw error("InvalidInput",
+                fmt::format("{} actions on {} resources are more than {} simulations; ask in parts.",
+                            actions.size(), resources.size(), kSimulatedMax));
+  for (const std::string& action : actions)
     for (const std::string& resource : resources) {
       iam::Decision decision = iam::decide(subject, {action, resource, {}, context}, nullptr);
       json::array matched;

@@ -39,8 +39,10 @@ std::string claims_of(const Session& session) {
   };
   add("r", session.role);
   add("u", session.user);
+  add("d", session.id);
   add("n", session.name);
   add("p", session.policy);
+  if (session.unrestricted) claims["f"] = true;
   if (session.attempt != 0) claims["a"] = session.attempt;
   if (!session.policy_arns.empty()) {
     json::array arns;
@@ -57,6 +59,8 @@ Session session_of(const std::string& claims) {
   Session session;
   session.role = text("r");
   session.user = text("u");
+  session.id = text("d");
+  session.unrestricted = base::find_bool(object, "f").value_or(false);
   session.name = text("n");
   session.policy = text("p");
   session.attempt = static_cast<uint64_t>(base::find_int(object, "a").value_or(0));

@@ -37,18 +37,27 @@ uint64_t attempt_of(const json::object& claims) {
 
 std::vector<std::pair<std::string, std::string>> JobCredentials::variables(
     const engine::StartAttempt& attempt, const std::string& endpoint) {
+  std::shared_ptr<const iam::Entity> role = authorizer_.job_role(attempt.job_role);
   identities_.attempt_lives(attempt.token);
-  json::object who{{"job", attempt.job_id}, {"attempt", attempt.token}, {"role", attempt.job_role}};
+  json::object who{{"job", attempt.job_id}, {"attempt", attempt.token}};
+  if (role) {
+    who["role"] = role->name;
+    who["id"] = role->id;
+    who["arn"] = role->arn;
+  }
   json::object facts{{"job", attempt.job_id},        {"attempt", attempt.token},
                      {"image", attempt.image},       {"cpu", static_cast<double>(attempt.vcpus_milli) / 1000},
                      {"memory", attempt.memory_mib}, {"group", attempt.log_group},
                      {"stream", attempt.log_stream}, {"at", clock_.now_ms()}};
-  return {
-      {"AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint + std::string(kCredentialsPath)},
-      {"AWS_CONTAINER_AUTHORIZATION_TOKEN", identities_.seal(kCredentialsPurpose, json::serialize(who))},
+  std::vector<std::pair<std::string, std::string>> out{
       {"ECS_CONTAINER_METADATA_URI_V4",
-       endpoint + std::string(kMetadataPath) + identities_.seal(kMetadataPurpose, json::serialize(facts))},
-  };
+       endpoint + std::string(kMetadataPath) + identities_.seal(kMetadataPurpose, json::serialize(facts))}};
+  if (role || !authorizer_.is_strict()) {
+    out.emplace_back("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint + std::string(kCredentialsPath));
+    out.emplace_back("AWS_CONTAINER_AUTHORIZATION_TOKEN",
+                     identities_.seal(kCredentialsPurpose, json::serialize(who)));
+  }
+  return out;
 }
 
 std::optional<http::Response> JobCredentials::answer(const http::RequestHead& head) const {
@@ -73,13 +82,14 @@ http::Response JobCredentials::credentials(const http::RequestHead& head) const 
   if (!identities_.lives(session.attempt))
     return refusal(403, "AccessDenied", "The job has ended, and its credentials with it.");
   session.name = text(who, "job");
-  std::string role_arn = text(who, "role"), role = role_arn.substr(role_arn.rfind('/') + 1);
-  // See JobCredentialsOptions::strict_roles.
-  if (options_.strict_roles || directory_.state()->find(iam::EntityKind::kRole, role)) session.role = role;
+  session.role = text(who, "role");
+  session.id = text(who, "id");
+  session.unrestricted = session.role.empty();
+  std::string role_arn = text(who, "arn");
   session.issued = clock_.now_ms();
   session.expires = session.issued + kCredentialsLiveMs;
   aws::Credentials keys = identities_.issue(session);
-  if (role_arn.empty()) role_arn = "arn:aws:iam::" + options_.account + ":role/millrace-job";
+  if (role_arn.empty()) role_arn = "arn:aws:iam::" + account_ + ":role/millrace-job";
   return answer_json(200, {{"RoleArn", role_arn},
                            {"AccessKeyId", keys.access_key_id},
                            {"SecretAccessKey", keys.secret_access_key},
@@ -96,7 +106,7 @@ http::Response JobCredentials::metadata(std::string_view path) const {
   if (!identities_.lives(attempt_of(facts))) return refusal(404, "NotFound", "The container has ended.");
   std::string_view what = path.substr(slash);
   const std::string job = text(facts, "job");
-  const std::string ecs = "arn:aws:ecs:" + options_.region + ":" + options_.account + ":";
+  const std::string ecs = "arn:aws:ecs:" + region_ + ":" + account_ + ":";
   const std::string id = base::sha256_hex("container " + std::to_string(attempt_of(facts))).substr(0, 32);
   const std::string task = ecs + "task/millrace/" + id, family = "millrace";
   json::object limits{{"CPU", *base::find(facts, "cpu")}, {"Memory", *base::find(facts, "memory")}};
@@ -118,7 +128,7 @@ http::Response JobCredentials::metadata(std::string_view path) const {
                          {"Type", "NORMAL"},
                          {"LogDriver", "awslogs"},
                          {"LogOptions", json::object{{"awslogs-group", text(facts, "group")},
-                                                     {"awslogs-region", options_.region},
+                                                     {"awslogs-region", region_},
                                                      {"awslogs-stream", text(facts, "stream")}}},
                          {"ContainerARN", ecs + "container/millrace/" + id + "/default"}};
   if (what.empty() || what == "/") return answer_json(200, container);
@@ -132,7 +142,7 @@ http::Response JobCredentials::metadata(std::string_view path) const {
                              {"Limits", limits},
                              {"PullStartedAt", started},
                              {"PullStoppedAt", started},
-                             {"AvailabilityZone", options_.region + "a"},
+                             {"AvailabilityZone", region_ + "a"},
                              {"LaunchType", "EC2"},
                              {"Containers", json::array{container}}});
   return refusal(404, "NotFound",

@@ -12,26 +12,25 @@
 #include "base/time.h"
 #include "engine/command.h"
 #include "http/message.h"
-#include "iam/directory.h"
+#include "services/authorizer.h"
 #include "services/identities.h"
 
 namespace millrace::services {
 
-struct JobCredentialsOptions {
-  std::string region, account;
-  // A job whose role is not among the account's roles may do nothing; else it may do what a job without a
-  // role may: everything.
-  bool strict_roles = false;
-};
-
 // Thread-safe. What is passed in outlives it.
 class JobCredentials {
  public:
-  JobCredentials(JobCredentialsOptions options, Identities& identities, const iam::Directory& directory,
-                 const base::Clock& clock)
-      : options_(std::move(options)), identities_(identities), directory_(directory), clock_(clock) {}
+  JobCredentials(std::string region, std::string account, Identities& identities,
+                 const Authorizer& authorizer, const base::Clock& clock)
+      : region_(std::move(region)),
+        account_(std::move(account)),
+        identities_(identities),
+        authorizer_(authorizer),
+        clock_(clock) {}
 
-  // The variables that let a job find both, below `endpoint`. The attempt lives from here on.
+  // The variables that let a job find both, below `endpoint`. The attempt lives from here on, with the role
+  // that it has now. Without a role there are credentials for everything, or, where Authorizer::is_strict(),
+  // none. Throws as Authorizer::job_role().
   std::vector<std::pair<std::string, std::string>> variables(const engine::StartAttempt& attempt,
                                                              const std::string& endpoint);
 
@@ -47,9 +46,9 @@ class JobCredentials {
   http::Response credentials(const http::RequestHead& head) const;
   http::Response metadata(std::string_view path) const;
 
-  JobCredentialsOptions options_;
+  std::string region_, account_;
   Identities& identities_;
-  const iam::Directory& directory_;
+  const Authorizer& authorizer_;
   const base::Clock& clock_;
 };
 

@@ -64,6 +64,9 @@ class S3Service {
   void handle(const aws::Operation& operation, http::Request request, const SigningContext& context,
               http::Respond respond);
 
+  // Whether the bucket's public access block keeps those out who sign nothing, whatever its policy says.
+  static bool restricts_public_access(objects::DirectoryStore& store, const std::string& bucket);
+
   // The answer to a request for which open(), its sink, or authentication threw.
   static http::Response failed(const http::RequestHead& head, std::exception_ptr error,
                                const std::string& request_id);

@@ -77,7 +77,11 @@ class S3Service::PostUpload final : public http::BodySink {
       throw s3_error("InvalidArgument",
                      "Bucket POST must contain a field named 'key'.  If it is specified, please check the "
                      "order of the fields.");
-    if (context_.require) context_.require("PutObject", bucket_, key_);
+    if (context_.require) {
+      context_.require("PutObject", bucket_, key_);
+      if (!field_of(fields, "acl").empty()) context_.require("PutObjectAcl", bucket_, key_);
+      if (!field_of(fields, "tagging").empty()) context_.require("PutObjectTagging", bucket_, key_);
+    }
     // What a signed form may say, its policy says; a form without one comes from a trusted caller.
     if (std::string text = field_of(fields, "policy"); !text.empty()) {
       policy_.emplace(text);

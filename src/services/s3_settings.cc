@@ -76,6 +76,8 @@ aws::ApiError missing(const Setting& setting, const std::string& bucket) {
   return error;
 }
 
+constexpr size_t kPolicyBytesMax = 20'480;
+
 // Throws MalformedPolicy.
 std::shared_ptr<const iam::Policy> policy_of(const std::string& text) {
   if (!base::trim(text).starts_with('{'))
@@ -88,6 +90,35 @@ std::shared_ptr<const iam::Policy> policy_of(const std::string& text) {
 }
 
 }  // namespace
+
+namespace {
+
+// A switch of the bucket's public access block ("BlockPublicPolicy"); false when nobody configured it.
+bool blocks(objects::DirectoryStore& store, const std::string& bucket, const std::string& name) {
+  std::string document = store.setting(bucket, "publicAccessBlock").value_or("");
+  size_t at = document.find("<" + name + ">");
+  if (at == std::string::npos) return false;
+  std::string_view value = std::string_view(document).substr(at + name.size() + 2);
+  return base::equals_ignore_case(base::trim(value.substr(0, value.find('<'))), "true");
+}
+
+bool is_public(const iam::Policy& policy) {
+  return std::any_of(policy.statements().begin(), policy.statements().end(),
+                     [](const iam::Statement& statement) {
+                       return !statement.deny && statement.conditions.empty() &&
+                              statement.principals.anybody && !statement.not_principal;
+                     });
+}
+
+}  // namespace
+
+bool S3Service::restricts_public_access(objects::DirectoryStore& store, const std::string& bucket) {
+  try {
+    return blocks(store, bucket, "RestrictPublicBuckets");
+  } catch (const base::NotFoundError&) {
+    return false;  // no such bucket: the request will be told
+  }
+}
 
 SettingVerb setting_verb(std::string_view operation) {
   const Setting* setting = find_setting(operation);
@@ -113,7 +144,16 @@ http::Response S3Service::put_setting(Call& call) {
   call.check_body();
   if (call.body.empty()) throw s3_error("MissingRequestBodyError", "Request Body is empty");
   if (setting.name == "policy") {
-    policy_of(call.body);
+    if (call.body.size() > kPolicyBytesMax)
+      throw s3_error("PolicyTooLarge", "Policy exceeds the maximum allowed document size.");
+    if (is_public(*policy_of(call.body)) && blocks(store_, call.bucket(), "BlockPublicPolicy"))
+      throw aws::ApiError(
+          403, "AccessDenied",
+          "User: " + call.context.principal +
+              " is not authorized to perform: s3:PutBucketPolicy on resource: \"arn:aws:s3:::" +
+              call.bucket() +
+              "\" because public policies are prevented by the BlockPublicPolicy setting in S3 Block "
+              "Public Access.");
   } else if (setting.name == "tagging") {
     const json::object* tagging = base::find_object(call.input, "Tagging");
     const json::array* set = tagging ? base::find_array(*tagging, "TagSet") : nullptr;
@@ -162,12 +202,7 @@ http::Response S3Service::get_bucket_policy_status(Call& call) {
   std::optional<std::string> policy = store_.setting(call.bucket(), "policy");
   if (!policy) throw missing(*find_setting("GetBucketPolicy"), call.bucket());
   std::shared_ptr<const iam::Policy> parsed = policy_of(*policy);
-  bool is_public = std::any_of(parsed->statements().begin(), parsed->statements().end(),
-                               [](const iam::Statement& statement) {
-                                 return !statement.deny && statement.conditions.empty() &&
-                                        statement.principals.anybody && !statement.not_principal;
-                               });
-  return call.answer({{"PolicyStatus", json::object{{"IsPublic", is_public}}}});
+  return call.answer({{"PolicyStatus", json::object{{"IsPublic", is_public(*parsed)}}}});
 }
 
 }  // namespace millrace::services

@@ -64,14 +64,14 @@ json::object StsService::assume_role(const aws::Operation& operation, const json
   iam::Access access{"sts:AssumeRole", arn};
   add_request_context(operation, input, head, access.context);
   authorizer_.add_caller_context(caller, subject, access.context);
-  iam::Trust trust = iam::trust(*role->trust.policy, subject, access);
+  // The trust policy is the role's resource policy: it must speak of the caller, by name or by its account;
+  // what bounds the caller still does.
+  iam::NamedPolicy trust{"trust policy of role " + role->name, role->trust.policy};
   bool root = caller.unrestricted();
-  if (trust == iam::Trust::kNone && !root)
+  if (!root && iam::trust(*trust.policy, subject, access) == iam::Trust::kNone)
     throw denied(" because the role's trust policy does not let it in");
-  iam::Decision decision = iam::decide(subject, access, nullptr);
-  if (!root &&
-      (decision.verdict == iam::Verdict::kDenied || (trust != iam::Trust::kDirect && !decision.allowed())))
-    throw denied(" " + decision.why(access.action));
+  iam::Decision decision = iam::decide(subject, access, &trust);
+  if (!root && !decision.allowed()) throw denied(" " + decision.why(access.action));
 
   int64_t most =
       caller.session && !caller.session->role.empty() ? kChainedSecondsMax : role->session_seconds_max;
@@ -83,6 +83,7 @@ json::object StsService::assume_role(const aws::Operation& operation, const json
                                      : "MaxSessionDuration set for this role."));
   Session session;
   session.role = role->name;
+  session.id = role->id;
   session.name = base::find_string(input, "RoleSessionName").value_or("");
   session.issued = clock_.now_ms();
   session.expires = session.issued + seconds * 1000;
@@ -116,6 +117,9 @@ json::object StsService::get_session_token(const json::object& input, const Call
   if (caller.user.empty()) seconds = std::min(seconds, kTokenSecondsOfRootMax);
   Session session;
   session.user = caller.user;
+  session.unrestricted = caller.user.empty();
+  if (const iam::Entity* user = directory_.state()->find(iam::EntityKind::kUser, caller.user))
+    session.id = user->id;
   session.issued = clock_.now_ms();
   session.expires = session.issued + seconds * 1000;
   return {{"Credentials", credentials(session)}};

@@ -202,6 +202,88 @@ class Iam(unittest.TestCase):
                                  PolicyDocument=policy(allow("s3:ListBucket", "arn:aws:s3:::sample")))
         self.denied(lambda: s3.get_object(Bucket="sample", Key="none"), code="NoSuchKey")
 
+    # Another name for the same thing is still the same thing.
+    def test_denials_have_no_ways_round(self):
+        ours = f"us-east-1:{ACCOUNT}"
+        self.make_role("Guarded")
+        self.make_role("guarded-too", trust=policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}))
+        ssm, secrets = self.server.boto3("ssm"), self.server.boto3("secretsmanager")
+        ssm.put_parameter(Name="/guarded/p", Value="v", Type="String")
+        secret = secrets.create_secret(Name="guarded", SecretString="s")["ARN"]
+        self.server.boto3("logs").create_log_group(logGroupName="/guarded")
+        definition = make_definition(self.batch, ["true"], "guarded")
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        forbidden = [f"arn:aws:iam::{ACCOUNT}:role/Guarded", f"arn:aws:iam::{ACCOUNT}:user/sneak",
+                     f"arn:aws:ssm:{ours}:parameter/guarded/*", secret, f"arn:aws:logs:{ours}:log-group:/guarded:*",
+                     f"arn:aws:batch:{ours}:job-definition/guarded:*", f"arn:aws:events:{ours}:event-bus/default"]
+        key = self.make_user("sneak", everything, {"Sid": "Guarded", "Effect": "Deny", "Action": "*", "Resource": forbidden})
+        client = lambda service: self.client(service, key)  # noqa: E731
+        submit = lambda definition: client("batch").submit_job(  # noqa: E731
+            jobName="x", jobQueue=self.queue, jobDefinition=definition)
+        foreign = definition.replace("us-east-1", "eu-west-1")
+        ways = [
+            lambda: client("iam").update_assume_role_policy(RoleName="GUARDED", PolicyDocument=TASKS),
+            lambda: client("iam").create_access_key(),
+            lambda: client("iam").create_access_key(UserName="SNEAK"),
+            lambda: client("ssm").get_parameter(Name="/guarded/p:1"),
+            lambda: client("ssm").get_parameters(Names=["/guarded/p"]),
+            lambda: client("ssm").get_parameter(Name="/aws/reference/secretsmanager/guarded", WithDecryption=True),
+            lambda: client("secretsmanager").get_secret_value(SecretId=secret[:-7]),
+            lambda: client("logs").get_log_events(logGroupName="/guarded", logStreamName="x"),
+            lambda: client("logs").delete_log_group(logGroupName="/guarded"),
+            lambda: submit("guarded"), lambda: submit(definition), lambda: submit(definition.rsplit(":", 1)[0]),
+            lambda: submit(foreign),
+            lambda: client("batch").tag_resource(resourceArn=foreign, tags={"a": "b"}),
+            lambda: client("events").put_events(Entries=[{"Source": "s", "DetailType": "d", "Detail": "{}",
+                                                          "EventBusName": f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/default"}]),
+            lambda: client("batch").register_job_definition(
+                jobDefinitionName="mine", type="container",
+                containerProperties={"image": "millrace", "jobRoleArn": f"arn:aws:iam::{ACCOUNT}:role/Guarded",
+                                     "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]}),
+        ]
+        for number, way in enumerate(ways):
+            with self.subTest(number):
+                self.denied(way, "Guarded")
+        with self.assertRaises(self.iam.exceptions.InvalidInputException):
+            self.iam.delete_service_linked_role(RoleName="Guarded")
+
+    # A job has the role that was meant, with its trust, or none at all.
+    def test_a_job_gets_no_role_but_the_one_named(self):
+        self.make_user("somebody")  # with users there, an unknown role is a mistake
+        self.make_role("admin", allow("*", "*"))
+        self.make_role("for-people", allow("*", "*"), trust=policy(
+            {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}))
+        for role in (f"arn:aws:iam::{ACCOUNT}:role/batch/admin", f"arn:aws:iam::{ACCOUNT}:role/ADMIN",
+                     "arn:aws:iam::999999999999:role/admin", f"arn:aws:iam::{ACCOUNT}:role/nobody",
+                     f"arn:aws:iam::{ACCOUNT}:role/for-people"):
+            with self.subTest(role):
+                definition = self.batch.register_job_definition(
+                    jobDefinitionName="misled", type="container",
+                    containerProperties={"image": "millrace", "command": ["true"], "jobRoleArn": role,
+                                         "resourceRequirements": [{"type": "VCPU", "value": "1"},
+                                                                  {"type": "MEMORY", "value": "64"}]})["jobDefinitionArn"]
+                job = wait_for_job(self.batch, self.batch.submit_job(
+                    jobName="misled", jobQueue=self.queue, jobDefinition=definition)["jobId"])
+                self.assertEqual(job["status"], "FAILED")
+                self.assertIn("unable to assume the role", job["attempts"][0]["container"]["reason"])
+
+    # Rights belong to who had the name when they were given, not to the name.
+    def test_a_session_ends_with_its_role(self):
+        trust = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
+        role = self.make_role("reborn", allow("s3:*", "*"), trust=trust)
+        keys = self.server.boto3("sts").assume_role(RoleArn=role, RoleSessionName="old")["Credentials"]
+        s3 = self.client("s3", keys, aws_session_token=keys["SessionToken"])
+        s3.list_buckets()
+        self.iam.delete_role_policy(RoleName="reborn", PolicyName="inline")
+        self.iam.delete_role(RoleName="reborn")
+        self.denied(s3.list_buckets)
+        self.make_role("reborn", allow("s3:*", "*"), trust=trust)
+        self.denied(s3.list_buckets)
+        named = self.make_user("named-in-trust")
+        direct = self.make_role("direct", allow("s3:*", "*"), trust=policy(
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/named-in-trust"}, "Action": "sts:AssumeRole"}))
+        self.client("sts", named).assume_role(RoleArn=direct, RoleSessionName="direct")
+
     # The keys of a job are fetched from where every SDK looks, name its role, and end with it.
     def test_a_jobs_credentials(self):
         role = self.make_role("worker", allow("s3:ListAllMyBuckets", "*"))

@@ -45,7 +45,7 @@ class GatewayTest : public ::testing::Test {
         authorizer_({{"us-east-1", "123456789012"}}, directory_, clock_),
         iam_("123456789012", directory_, authorizer_, clock_),
         sts_("123456789012", identities_, directory_, authorizer_, clock_),
-        job_credentials_({"us-east-1", "123456789012"}, identities_, directory_, clock_),
+        job_credentials_("us-east-1", "123456789012", identities_, authorizer_, clock_),
         audit_log_(folder_ / "audit.db", clock_),
         cloudtrail_(audit_log_, authorizer_, clock_, "123456789012", "us-east-1"),
         gateway_({verify, "us-east-1", "123456789012", 1}, identities_, authorizer_, clock_,
@@ -215,6 +215,7 @@ TEST_F(GatewayTest, JobsCallWithKeysOfTheirOwn) {
     Session session;
     session.name = name;
     session.attempt = 7;
+    session.unrestricted = true;
     session.expires = expires;
     return identities_.issue(session);
   };
