@@ -35,7 +35,9 @@ std::string mismatch_of(const Statement& statement, bool with_variables, const S
     return "its principals are others";
   if (any_matches(statement.actions, access.action, nullptr, true) == statement.not_action)
     return "its actions do not name " + access.action;
-  auto named = [&](const std::string& arn) { return any_matches(statement.resources, arn, variables, false); };
+  auto named = [&](const std::string& arn) {
+    return any_matches(statement.resources, arn, variables, false);
+  };
   if (!statement.resources.empty() &&
       (named(access.resource) || std::any_of(access.aliases.begin(), access.aliases.end(), named)) ==
           statement.not_resource)

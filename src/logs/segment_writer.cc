@@ -266,7 +266,7 @@ class SegmentWriter::Impl {
     // Begin to write it back now, so that the fdatasync of later finds little to do.
     ::sync_file_range(file_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
     if (unsynced_.size() >= kUnsyncedSegmentsMax && ::fdatasync(unsynced_.front().get()) == 0)
-      unsynced_.pop_front();  // one that fails stays, for sync() to report
+      unsynced_.pop_front();        // one that fails stays, for sync() to report
     ::flock(file_.get(), LOCK_UN);  // nothing more is written to it
     unsynced_.push_back(std::move(file_));
     file_ = base::UniqueFd();
