@@ -104,7 +104,10 @@ class Arrays(Base):
                    self.summary(job_id).get("RUNNING") == WIDTH, "ten children have ended")
         self.assertEqual(sum(self.summary(job_id).values()), LARGE)
         self.assertEqual(self.describe(job_id)["status"], "PENDING")
-        self.assertEqual(self.children(job_id, "RUNNING"), [[f"{job_id}:{i}" for i in range(10, 10 + WIDTH)]])
+        # In their order, but that one which waited behind a long one goes back when others have begun.
+        running = [int(child.rpartition(":")[2]) for page in self.children(job_id, "RUNNING") for child in page]
+        self.assertEqual(len(running), WIDTH)
+        self.assertTrue(all(10 <= index < 10 + 4 * WIDTH for index in running), running)
         waiting = self.describe(f"{job_id}:{LARGE - 1}")
         self.assertEqual((waiting["status"], waiting["arrayProperties"]["index"]), ("RUNNABLE", LARGE - 1))
         self.assertEqual(self.batch.describe_jobs(jobs=[f"{job_id}:{LARGE}"])["jobs"], [])

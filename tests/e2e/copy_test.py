@@ -551,8 +551,9 @@ class Copy(unittest.TestCase):
             if not seen and (seen := bar.search(shown)):
                 process.terminate()
         os.close(ours)
-        self.assertEqual(process.wait(60), 1)
+        code = process.wait(60)
         self.assertTrue(seen, shown)
+        self.assertEqual(code, 1)
         self.assertIn("\rlisting: ", shown)
         lines = shown.split("\r")
         self.assertLess(max(len(line.removesuffix("\x1b[K")) for line in lines if line.startswith(("[", "listing"))), 80,
