@@ -174,5 +174,28 @@ class FullDisk(unittest.TestCase):
                              len(acknowledged[-100:]))
 
 
+class Completion(unittest.TestCase):
+    """Without this: Tab offers commands that are not there, or none."""
+
+    def offered(self, *words):
+        """What bash offers for the last of `words`, which may be empty."""
+        quoted = " ".join(f"'{word}'" for word in words)
+        script = (f'eval "$({os.environ["MILLRACE_BINARY"]} completion bash)"; COMP_WORDS=({quoted}); '
+                  f'COMP_CWORD={len(words) - 1}; _millrace; printf "%s\\n" "${{COMPREPLY[@]}}"')
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def test_commands_options_and_files(self):
+        self.assertEqual(self.offered("millrace", "ev"), ["events"])
+        self.assertEqual(sorted(self.offered("millrace", "events", "")), ["tail", "test", "why"])
+        self.assertIn("--strict-roles", self.offered("millrace", "serve", "--str"))
+        self.assertNotIn("runner", self.offered("millrace", ""), "what people do not call is not offered")
+        self.assertEqual(self.offered("millrace", "serve", "--data", "/et"), ["/etc"])
+        for shell in ("zsh", "fish"):
+            done = subprocess.run([os.environ["MILLRACE_BINARY"], "completion", shell], capture_output=True, text=True)
+            self.assertIn("iam", done.stdout)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
