@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "arn:aws:iam::aws:policy/";
 constexpr base::TimeMs kCreated = 1'423'180'800'000;  // 2015-02-06, when managed policies came
+constexpr std::string_view kNoAction = "unknown-to-millrace:*";
 constexpr size_t kNamesMax = 10'000;
 
 // What each allows, on every resource; actions without blanks between the commas.
@@ -126,6 +127,11 @@ const Table& known() {
 
 bool is_known_aws_policy(std::string_view arn) { return known().contains(arn); }
 
+std::shared_ptr<const Policy> allows_nothing() {
+  static const ManagedPolicy nothing = make("none", "Deny", kNoAction);
+  return nothing.current().policy;
+}
+
 const ManagedPolicy* aws_policy(std::string_view arn) {
   if (auto found = known().find(arn); found != known().end()) return &found->second;
   if (!arn.starts_with(kPrefix) || arn.size() == kPrefix.size() || arn.size() > 256) return nullptr;
@@ -141,7 +147,7 @@ const ManagedPolicy* aws_policy(std::string_view arn) {
   std::lock_guard lock(mutex);
   if (auto found = others.find(arn); found != others.end()) return &found->second;
   if (others.size() >= kNamesMax) return nullptr;
-  return &others.emplace(std::string(arn), make(name, "Deny", "unknown-to-millrace:*")).first->second;
+  return &others.emplace(std::string(arn), make(name, "Deny", kNoAction)).first->second;
 }
 
 std::vector<const ManagedPolicy*> aws_policies() {

@@ -14,6 +14,8 @@ namespace millrace::iam {
 // is_known_aws_policy() says so. Null when `arn` is not of that form.
 const ManagedPolicy* aws_policy(std::string_view arn);
 bool is_known_aws_policy(std::string_view arn);
+// Stands in the place of a policy that is gone: what it allowed, nothing allows.
+std::shared_ptr<const Policy> allows_nothing();
 std::vector<const ManagedPolicy*> aws_policies();  // the known ones, by ARN
 
 }  // namespace millrace::iam

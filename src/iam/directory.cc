@@ -62,8 +62,7 @@ void State::add_boundary(const Entity& entity, Subject& subject) const {
   if (entity.boundary.empty()) return;
   // DeletePolicy refuses while it is one; without it nothing would be allowed.
   const ManagedPolicy* managed = policy(entity.boundary);
-  if (!managed) managed = aws_policy("arn:aws:iam::aws:policy/gone");
-  subject.boundary = NamedPolicy{entity.boundary, managed->current().policy};
+  subject.boundary = NamedPolicy{entity.boundary, managed ? managed->current().policy : allows_nothing()};
 }
 
 Subject State::subject_of_user(const Entity& user, const std::string& account) const {

@@ -20,14 +20,6 @@ void merge(iam::Context& into, const iam::Context& more) {
     for (const std::string& value : values) into.add(key, value);
 }
 
-// In the place of a policy that is gone: what it allowed, nothing allows.
-iam::NamedPolicy allows_nothing(const std::string& name) {
-  static const std::shared_ptr<const iam::Policy> nothing = iam::Policy::parse(
-      R"({"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"unknown-to-millrace:*","Resource":"*"}})",
-      iam::PolicyKind::kIdentity);
-  return {name + " (deleted)", nothing};
-}
-
 // A session policy was checked when the session was made.
 iam::NamedPolicy session_policy(const std::string& text) {
   return {"session policy", iam::Policy::parse(text, iam::PolicyKind::kIdentity)};
@@ -89,7 +81,7 @@ std::optional<iam::Subject> Authorizer::subject_of(const Caller& caller) const {
       if (const iam::ManagedPolicy* policy = state->policy(arn))
         subject.session.push_back({arn, policy->current().policy});
       else
-        subject.session.push_back(allows_nothing(arn));
+        subject.session.push_back({arn + " (deleted)", iam::allows_nothing()});
   }
   return subject;
 }
@@ -136,7 +128,7 @@ std::optional<iam::NamedPolicy> Authorizer::resource_policy(const iam::Subject& 
     } catch (const base::Error& error) {
       // Stored before policies were checked. What it denies nobody knows, so nothing is allowed by it.
       spdlog::warn("the policy of bucket {} cannot be read and allows nothing: {}", bucket, error.what());
-      policy = allows_nothing("").policy;
+      policy = iam::allows_nothing();
     }
     known = std::move(text);
   }

@@ -22,6 +22,12 @@ constexpr KindNames kKinds[] = {
 constexpr size_t kPageDefault = 100;
 constexpr size_t kTagsMax = 50;
 
+void check_tag_count(const std::map<std::string, std::string>& tags) {
+  if (tags.size() > kTagsMax)
+    throw error("LimitExceeded",
+                fmt::format("The number of tags has reached the maximum limit of {}.", kTagsMax));
+}
+
 const std::map<std::string_view, Entry>& table() {
   static const std::map<std::string_view, Entry> made = [] {
     std::map<std::string_view, Entry> out;
@@ -94,9 +100,7 @@ std::map<std::string, std::string> tags_in(const Call& call) {
       throw error("InvalidInput",
                   "Duplicate tag keys found. Please note that Tag keys are case insensitive.");
   }
-  if (out.size() > kTagsMax)
-    throw error("LimitExceeded",
-                fmt::format("The number of tags has reached the maximum limit of {}.", kTagsMax));
+  check_tag_count(out);
   return out;
 }
 
@@ -186,6 +190,27 @@ json::object page(const Call& call, const char* name, std::vector<Listed> items)
   return out;
 }
 
+const char* eval_decision(const iam::Decision& decision) {
+  if (decision.allowed()) return "allowed";
+  return decision.verdict == iam::Verdict::kDenied ? "explicitDeny" : "implicitDeny";
+}
+
+void merge_tags(const Call& call, std::map<std::string, std::string>& tags) {
+  for (auto& [key, value] : tags_in(call)) tags[key] = value;
+  check_tag_count(tags);
+}
+
+void remove_tags(const Call& call, std::map<std::string, std::string>& tags) {
+  if (const json::array* keys = base::find_array(call.input, "TagKeys"))
+    for (const json::value& key : *keys) tags.erase(std::string(base::view(key.as_string())));
+}
+
+json::object tags_page(const Call& call, const std::map<std::string, std::string>& tags) {
+  std::vector<Listed> items;
+  for (const auto& [key, value] : tags) items.push_back({key, json::object{{"Key", key}, {"Value", value}}});
+  return page(call, "Tags", std::move(items));
+}
+
 }  // namespace iam_api
 
 bool IamService::implements(std::string_view operation) { return iam_api::table().contains(operation); }
@@ -233,9 +258,7 @@ base::json::object IamService::explain(const base::json::object& input) const {
   for (const std::string& note : found.notes) notes.emplace_back(note);
   json::object out{{"Principal", found.arn},
                    {"Allowed", found.decision.allowed()},
-                   {"Decision", found.decision.allowed()                          ? "allowed"
-                                : found.decision.verdict == iam::Verdict::kDenied ? "explicitDeny"
-                                                                                  : "implicitDeny"},
+                   {"Decision", iam_api::eval_decision(found.decision)},
                    {"Policy", found.decision.policy},
                    {"Statement", found.decision.statement},
                    {"Considered", std::move(considered)},

@@ -77,6 +77,14 @@ struct Listed {
 };
 json::object page(const Call& call, const char* name, std::vector<Listed> items);
 
+// "allowed", "explicitDeny" or "implicitDeny", as the policy simulator says it.
+const char* eval_decision(const iam::Decision& decision);
+
+// TagX, UntagX and ListXTags of anything that has tags.
+void merge_tags(const Call& call, std::map<std::string, std::string>& tags);
+void remove_tags(const Call& call, std::map<std::string, std::string>& tags);
+json::object tags_page(const Call& call, const std::map<std::string, std::string>& tags);
+
 using Handler = json::object (*)(Call& call);
 struct Entry {
   std::string_view operation;

@@ -129,9 +129,7 @@ json::object rename(Call& call) {
 template <EntityKind kind>
 json::object tag(Call& call) {
   Entity entity = changed(call, kind);
-  for (auto& [key, value] : tags_in(call)) entity.tags[key] = value;
-  if (entity.tags.size() > 50)
-    throw error("LimitExceeded", "The number of tags has reached the maximum limit of 50.");
+  merge_tags(call, entity.tags);
   call.edit->put(std::move(entity));
   return {};
 }
@@ -139,18 +137,14 @@ json::object tag(Call& call) {
 template <EntityKind kind>
 json::object untag(Call& call) {
   Entity entity = changed(call, kind);
-  if (const json::array* keys = base::find_array(call.input, "TagKeys"))
-    for (const json::value& key : *keys) entity.tags.erase(std::string(base::view(key.as_string())));
+  remove_tags(call, entity.tags);
   call.edit->put(std::move(entity));
   return {};
 }
 
 template <EntityKind kind>
 json::object list_tags(Call& call) {
-  std::vector<Listed> items;
-  for (const auto& [key, value] : required(call, kind).tags)
-    items.push_back({key, json::object{{"Key", key}, {"Value", value}}});
-  return page(call, "Tags", std::move(items));
+  return tags_page(call, required(call, kind).tags);
 }
 
 template <EntityKind kind>

@@ -217,24 +217,20 @@ json::object set_default_version(Call& call) {
 
 json::object tag_policy(Call& call) {
   ManagedPolicy policy = own_policy(call);
-  for (auto& [key, value] : tags_in(call)) policy.tags[key] = value;
+  merge_tags(call, policy.tags);
   call.edit->put(std::move(policy));
   return {};
 }
 
 json::object untag_policy(Call& call) {
   ManagedPolicy policy = own_policy(call);
-  if (const json::array* keys = base::find_array(call.input, "TagKeys"))
-    for (const json::value& key : *keys) policy.tags.erase(std::string(base::view(key.as_string())));
+  remove_tags(call, policy.tags);
   call.edit->put(std::move(policy));
   return {};
 }
 
 json::object list_policy_tags(Call& call) {
-  std::vector<Listed> items;
-  for (const auto& [key, value] : required_policy(call, call.text("PolicyArn")).tags)
-    items.push_back({key, json::object{{"Key", key}, {"Value", value}}});
-  return page(call, "Tags", std::move(items));
+  return tags_page(call, required_policy(call, call.text("PolicyArn")).tags);
 }
 
 json::object entities_of_policy(Call& call) {
@@ -296,9 +292,7 @@ json::object simulate(Call& call, iam::Subject subject, const std::vector<std::s
       if (!decision.policy.empty()) matched.push_back(json::object{{"SourcePolicyId", decision.policy}});
       results.push_back({{"EvalActionName", action},
                          {"EvalResourceName", resource},
-                         {"EvalDecision", decision.allowed()                          ? "allowed"
-                                          : decision.verdict == iam::Verdict::kDenied ? "explicitDeny"
-                                                                                      : "implicitDeny"},
+                         {"EvalDecision", eval_decision(decision)},
                          {"MatchedStatements", std::move(matched)},
                          {"MissingContextValues", json::array{}}});
     }
