@@ -30,7 +30,7 @@ struct Batch {
   RowBuffer files;
   // Rows of the tables that hang on `files`; the first value of each is an index into `outcomes` instead of
   // file_id.
-  RowBuffer images, videos, blend_files, blend_scenes, dependencies;
+  RowBuffer images, videos, audio, blend_files, blend_scenes, dependencies;
 
   std::vector<int64_t> unchanged;         // rows that only have to be marked as seen
   std::vector<FileOutcome> still_broken;  // those of `unchanged` that could not be read when they were

@@ -150,12 +150,14 @@ void CatalogWriter::store(const Batch& batch, size_t first, size_t last) {
     if (batch.outcomes[i].id != 0) known.push_back(batch.outcomes[i].id);
   }
   // A changed file may have fewer scenes than before, or be of another type.
-  for (std::string_view table : {"images", "videos", "blend_files", "blend_scenes", "dependencies"}) {
+  for (std::string_view table :
+       {"images", "videos", "audio", "blend_files", "blend_scenes", "dependencies"}) {
     update_by_ids("DELETE FROM " + std::string(table) + " WHERE file_id IN ", known, nullptr);
   }
   std::vector<int64_t> ids = upsert_files(batch, first, last);
   insert_rows(kImages, batch.images, ids, first, last);
   insert_rows(kVideos, batch.videos, ids, first, last);
+  insert_rows(kAudio, batch.audio, ids, first, last);
   insert_rows(kBlendFiles, batch.blend_files, ids, first, last);
   insert_rows(kBlendScenes, batch.blend_scenes, ids, first, last);
   insert_rows(kDependencies, batch.dependencies, ids, first, last);

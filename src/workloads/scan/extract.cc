@@ -69,11 +69,10 @@ void Extractor::read(const objects::ObjectInfo& object, Reading& reading) {
     reading.facts = std::move(facts);
   } else if (has_video_reader(reading.type.format)) {
     VideoFacts facts = read_video(source_, reading.type);
-    bool is_audio = reading.type.file_type == FileType::kAudio;
     reading.status = facts.status;
     reading.error = facts.problem;
-    reading.extra = extra_json(facts, is_audio);
-    if (!is_audio) reading.facts = std::move(facts);
+    reading.extra = extra_json(facts);
+    reading.facts = std::move(facts);
   } else if (FileType type = reading.type.file_type;
              type == FileType::kImage || type == FileType::kVideo || type == FileType::kAudio) {
     reading.status =
@@ -164,7 +163,8 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
   if (auto* image = std::get_if<ImageFacts>(&reading.facts)) {
     add_image_row(out, index, reading.type.format_name, *image);
   } else if (auto* video = std::get_if<VideoFacts>(&reading.facts)) {
-    add_video_row(out, index, *video);
+    reading.type.file_type == FileType::kAudio ? add_audio_row(out, index, *video)
+                                               : add_video_row(out, index, *video);
   } else if (auto* blend = std::get_if<BlendFacts>(&reading.facts)) {
     add_blend_rows(out, index, path, *blend);
   }

@@ -11,7 +11,7 @@
 namespace millrace::scan {
 
 // Raised whenever the readers learn something: files read by an older version are then read again.
-inline constexpr int64_t kReaderVersion = 1;
+inline constexpr int64_t kReaderVersion = 2;
 
 // What all files of one scan share.
 struct ScanContext {

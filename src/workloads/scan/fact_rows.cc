@@ -48,6 +48,8 @@ json::array audio_streams(const VideoFacts& facts) {
     if (stream.channels) object["channels"] = *stream.channels;
     if (stream.sample_rate_hz) object["sample_rate"] = *stream.sample_rate_hz;
     if (stream.bit_depth) object["bit_depth"] = *stream.bit_depth;
+    if (!stream.channel_layout.empty()) object["channel_layout"] = json_text(stream.channel_layout);
+    if (stream.bit_rate) object["bit_rate"] = *stream.bit_rate;
     if (stream.duration_s) object["duration"] = *stream.duration_s;
   }
   return streams;
@@ -143,6 +145,7 @@ void add_image_row(Batch& batch, int64_t file, std::string_view format, const Im
   row.add_if(std::string_view(facts.capture_date));
   row.add_if(std::string_view(facts.software));
   row.add_if(std::string_view(facts.description));
+  row.add_if(std::string_view(facts.thumbnail_path));
 }
 
 void add_video_row(Batch& batch, int64_t file, const VideoFacts& facts) {
@@ -179,6 +182,34 @@ void add_video_row(Batch& batch, int64_t file, const VideoFacts& facts) {
   row.add(facts.video_streams);
   row.add(static_cast<uint64_t>(facts.audio_streams.size()));
   row.add(facts.subtitle_streams);
+  row.add_if(
+      std::string_view(facts.creation_time_ms ? database_time(*facts.creation_time_ms) : std::string()));
+  row.add_if(std::string_view(facts.encoder));
+  row.add_if(std::string_view(facts.thumbnail_path));
+}
+
+void add_audio_row(Batch& batch, int64_t file, const VideoFacts& facts) {
+  static const AudioStream kNone;
+  const AudioStream& stream = facts.audio_streams.empty() ? kNone : facts.audio_streams.front();
+  const SoundFacts& sound = facts.sound;
+  RowBuffer& row = batch.audio;
+  row.add(file);
+  row.add_if(facts.duration_s ? facts.duration_s : stream.duration_s);
+  row.add_if(facts.bit_rate);
+  row.add_if(stream.sample_rate_hz);
+  row.add_if(stream.channels);
+  row.add_if(std::string_view(stream.codec));
+  row.add_if(stream.bit_depth);
+  row.add_if(std::string_view(stream.channel_layout));
+  row.add_if(sound.sample_count);
+  row.add_if(std::string_view(facts.container));
+  row.add_if(std::string_view(sound.timecode.empty() ? facts.timecode : sound.timecode));
+  row.add_if(sound.time_reference);
+  for (const std::string* text : {&sound.originator, &sound.description, &sound.scene, &sound.take,
+                                  &sound.tape, &sound.title, &sound.artist, &sound.album}) {
+    row.add_if(std::string_view(*text));
+  }
+  facts.audio_streams.empty() ? row.null() : row.add(std::string_view(json::serialize(audio_streams(facts))));
   row.add_if(
       std::string_view(facts.creation_time_ms ? database_time(*facts.creation_time_ms) : std::string()));
   row.add_if(std::string_view(facts.encoder));
@@ -223,6 +254,7 @@ void add_blend_rows(Batch& batch, int64_t file, std::string_view path, const Ble
   row.add(facts.packed_bytes);
   row.add(facts.thumbnail_width);
   row.add(facts.thumbnail_height);
+  row.add_if(std::string_view(facts.thumbnail_path));
 
   int64_t position = 0;
   for (const BlendScene& scene : facts.scenes) add_scene(batch.blend_scenes, file, position++, scene);
@@ -237,16 +269,9 @@ std::string extra_json(const ImageFacts& facts) {
   return serialized({{"warning", json_text(facts.warning)}});
 }
 
-std::string extra_json(const VideoFacts& facts, bool is_audio) {
-  json::object object;
-  if (!facts.warning.empty()) object["warning"] = json_text(facts.warning);
-  if (is_audio) {  // an audio file has no row in `videos`
-    if (!facts.container.empty()) object["container"] = json_text(facts.container);
-    if (facts.duration_s) object["duration"] = *facts.duration_s;
-    if (facts.bit_rate) object["bit_rate"] = *facts.bit_rate;
-    object["audio_streams"] = audio_streams(facts);
-  }
-  return serialized(object);
+std::string extra_json(const VideoFacts& facts) {
+  if (facts.warning.empty()) return "";
+  return serialized({{"warning", json_text(facts.warning)}});
 }
 
 }  // namespace millrace::scan

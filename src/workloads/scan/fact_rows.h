@@ -15,11 +15,13 @@ namespace millrace::scan {
 // `file`: index into batch.outcomes. Values stand in the order of the tables' columns (schema.h).
 void add_image_row(Batch& batch, int64_t file, std::string_view format, const ImageFacts& facts);
 void add_video_row(Batch& batch, int64_t file, const VideoFacts& facts);
+// Of a file that is sound and nothing else: its first stream, and the list of all.
+void add_audio_row(Batch& batch, int64_t file, const VideoFacts& facts);
 // With its scenes and dependencies. `path` is that of the .blend, as bytes.
 void add_blend_rows(Batch& batch, int64_t file, std::string_view path, const BlendFacts& facts);
 
 // What has no column of its own, as JSON for files.metadata_json; empty when there is nothing.
 std::string extra_json(const ImageFacts& facts);
-std::string extra_json(const VideoFacts& facts, bool is_audio);
+std::string extra_json(const VideoFacts& facts);
 
 }  // namespace millrace::scan

@@ -55,6 +55,8 @@ struct ImageFacts {
       capture_date;  // "2026-11-21T14:18:25", local time of the camera, with the offset where EXIF has it
   std::string software;
   std::string description;
+  std::string
+      thumbnail_path;  // of the small picture made of it, empty when none was asked for or could be made
 };
 
 }  // namespace millrace::scan

@@ -263,9 +263,41 @@ CREATE VIEW missing_dependencies AS
   WHERE NOT d."exists" AND NOT d.packed AND f.status <> 'missing';
 )sql";
 
+// The original's names for sound, and what production sound recorders say; thumbnails.
+constexpr std::string_view kVersion2 = R"sql(
+CREATE TABLE audio (
+  file_id BIGINT PRIMARY KEY REFERENCES files(id) ON DELETE CASCADE,
+  duration @REAL,
+  bitrate BIGINT,
+  sample_rate BIGINT,
+  channels BIGINT,
+  codec TEXT,
+  bit_depth BIGINT,
+  channel_layout TEXT,
+  sample_count BIGINT,
+  container TEXT,
+  timecode TEXT,
+  time_reference BIGINT,
+  originator TEXT,
+  description TEXT,
+  scene TEXT,
+  take TEXT,
+  tape TEXT,
+  title TEXT,
+  artist TEXT,
+  album TEXT,
+  audio_streams JSON,
+  creation_time @TIME,
+  encoder TEXT
+);
+ALTER TABLE images ADD COLUMN thumbnail_path TEXT;
+ALTER TABLE videos ADD COLUMN thumbnail_path TEXT;
+ALTER TABLE blend_files ADD COLUMN thumbnail_path TEXT;
+)sql";
+
 // One entry a version; never change an entry that was released, add one.
 const std::vector<std::string_view>& migrations() {
-  static const std::vector<std::string_view> all = {kVersion1};
+  static const std::vector<std::string_view> all = {kVersion1, kVersion2};
   return all;
 }
 
@@ -352,7 +384,8 @@ const Table kImages = {"images",
                         "lens_model",
                         "capture_date",
                         "software",
-                        "description"}};
+                        "description",
+                        "thumbnail_path"}};
 const Table kVideos = {"videos",
                        "file_id",
                        {"file_id",
@@ -388,7 +421,14 @@ const Table kVideos = {"videos",
                         "audio_stream_count",
                         "subtitle_count",
                         "creation_time",
-                        "encoder"}};
+                        "encoder",
+                        "thumbnail_path"}};
+const Table kAudio = {
+    "audio", "file_id", {"file_id",       "duration",       "bitrate",        "sample_rate",  "channels",
+                         "codec",         "bit_depth",      "channel_layout", "sample_count", "container",
+                         "timecode",      "time_reference", "originator",     "description",  "scene",
+                         "take",          "tape",           "title",          "artist",       "album",
+                         "audio_streams", "creation_time",  "encoder"}};
 const Table kBlendFiles = {"blend_files",
                            "file_id",
                            {"file_id",
@@ -436,7 +476,8 @@ const Table kBlendFiles = {"blend_files",
                             "packed_count",
                             "packed_bytes",
                             "thumbnail_width",
-                            "thumbnail_height"}};
+                            "thumbnail_height",
+                            "thumbnail_path"}};
 const Table kBlendScenes = {"blend_scenes",
                             "file_id, position",
                             {"file_id",

@@ -9,7 +9,7 @@
 
 namespace millrace::scan {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // Creates the tables, or brings those of an older version up to date, in one transaction; safe when several
 // processes do so at once. Throws ConflictError when the database was made by a newer Millrace, or has tables
@@ -22,6 +22,6 @@ struct Table {
   std::string_view key;  // what makes a row unique
   std::initializer_list<std::string_view> columns;
 };
-extern const Table kFiles, kImages, kVideos, kBlendFiles, kBlendScenes, kDependencies;
+extern const Table kFiles, kImages, kVideos, kAudio, kBlendFiles, kBlendScenes, kDependencies;
 
 }  // namespace millrace::scan

@@ -18,6 +18,18 @@ struct AudioStream {
   std::optional<uint32_t> sample_rate_hz;
   std::optional<uint32_t> bit_depth;
   std::optional<double> duration_s;
+  std::string channel_layout;       // as ffprobe names it: "stereo", "5.1"; empty when the file does not say
+  std::optional<int64_t> bit_rate;  // bits per second of this stream, when its header says so
+};
+
+// What sound files say about themselves beyond their streams: columns of the table `audio`.
+struct SoundFacts {
+  std::optional<int64_t> sample_count;    // per channel, where the header decides it exactly
+  std::string timecode;                   // "10:30:00:12"; "10:30:00.480" where the file has no frame rate
+  std::optional<int64_t> time_reference;  // samples since midnight (EBU 3285)
+  std::string originator, description;    // who recorded it, with what; the remark
+  std::string scene, take, tape;          // iXML
+  std::string title, artist, album;
 };
 
 // Of the first video stream unless said otherwise. Numbers are absent and texts empty when the file does not
@@ -54,6 +66,8 @@ struct VideoFacts {
   uint32_t subtitle_streams = 0;
   std::optional<base::TimeMs> creation_time_ms;
   std::string encoder;
+  SoundFacts sound;
+  std::string thumbnail_path;  // of the picture made of it, empty when none was asked for or could be made
 };
 
 }  // namespace millrace::scan
