@@ -1,5 +1,7 @@
 # Sourced by ./run, ./test and .ci/run: packages, builds, and one sentence when something cannot go on.
 
+source tools/duckdb.sh
+
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$1" >&2
   exit "${2:-1}"
@@ -47,6 +49,7 @@ install_packages() {
 build() {
   local preset=$1
   shift
+  fetch_duckdb
   if [ ! -f "build/$preset/build.ninja" ]; then
     note "configuring build/$preset"
     cmake --preset "$preset" >"/tmp/millrace-cmake.$$" 2>&1 || {
