@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/spawn.h"
 #include "base/time.h"
-#include "exec/spawn.h"
 
 namespace millrace::exec {
 namespace {
@@ -75,12 +75,12 @@ Job::Start Job::start(bool last_try) {
   } catch (const base::TransientError& error) {
     return try_later(error.what());
   }
-  SpawnRequest spawn_request;
+  base::SpawnRequest spawn_request;
   spawn_request.directory = scratch_ ? scratch_->path : spec.working_directory;
   if (spec.command[0] == "millrace") {
     spawn_request.program = host_.self;
   } else {
-    auto found = find_program(spec.command[0], find_variable(spec, "PATH"), spawn_request.directory);
+    auto found = base::find_program(spec.command[0], find_variable(spec, "PATH"), spawn_request.directory);
     if (!found) {
       bool path = spec.command[0].find('/') != std::string::npos;
       return fail("CannotStartContainerError: exec: \"" + shown +
@@ -108,20 +108,20 @@ Job::Start Job::start(bool last_try) {
   spawn_request.stderr_fd = write_ends[1].get();
   spawn_request.cgroup_procs_fd = cgroup_ ? cgroup_->procs.get() : -1;
   spawn_request.pid_written_to = host_.table->pid(slot_);
-  spawn_request.files_limit = host_.files_limit;
-  SpawnResult result = spawn(spawn_request);
+  if (host_.files_limit) spawn_request.limits.emplace_back(RLIMIT_NOFILE, *host_.files_limit);
+  base::SpawnResult result = base::spawn(spawn_request);
   if (result.error != 0) {
     host_.table->pid(slot_)->store(0, std::memory_order_relaxed);
     streams_[0].fd.reset();
     streams_[1].fd.reset();
     if (may_pass(result.error)) return try_later(std::strerror(result.error));
-    const char* step = result.step == SpawnResult::Step::kDirectory ? "chdir"
-                       : result.step == SpawnResult::Step::kCgroup  ? "joining the cgroup"
-                                                                    : "exec";
-    return fail(
-        std::string("CannotStartContainerError: ") + step + ": \"" +
-        (result.step == SpawnResult::Step::kDirectory ? spawn_request.directory.substr(0, 120) : shown) +
-        "\": " + std::strerror(result.error));
+    const char* step = result.step == base::SpawnResult::Step::kDirectory ? "chdir"
+                       : result.step == base::SpawnResult::Step::kCgroup  ? "joining the cgroup"
+                                                                          : "exec";
+    return fail(std::string("CannotStartContainerError: ") + step + ": \"" +
+                (result.step == base::SpawnResult::Step::kDirectory ? spawn_request.directory.substr(0, 120)
+                                                                    : shown) +
+                "\": " + std::strerror(result.error));
   }
   pid_ = result.pid;
   outcome_.started = true;

@@ -9,9 +9,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-namespace millrace::exec {
+namespace millrace::base {
 
 struct SpawnRequest {
   std::string program;                   // path, absolute or relative to `directory`
@@ -19,20 +20,20 @@ struct SpawnRequest {
   std::vector<std::string> environment;  // "NAME=value"
   std::string directory;
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
-  int cgroup_procs_fd = -1;                        // joined before exec; -1: none
-  std::atomic<int32_t>* pid_written_to = nullptr;  // set by the child itself, before exec
-  const rlimit* files_limit = nullptr;             // RLIMIT_NOFILE of the child; null: the parent's
+  int cgroup_procs_fd = -1;                         // joined before exec; -1: none
+  std::atomic<int32_t>* pid_written_to = nullptr;   // set by the child itself, before exec
+  std::vector<std::pair<int, rlimit>> limits = {};  // RLIMIT_… of the child; the others are the parent's
 };
 
 struct SpawnResult {
   pid_t pid = -1;  // valid when `error` is 0
   int error = 0;   // errno
-  enum class Step { kClone, kSession, kCgroup, kFiles, kDirectory, kExec } step = Step::kClone;
+  enum class Step { kClone, kSession, kCgroup, kFiles, kLimits, kDirectory, kExec } step = Step::kClone;
 };
 
-// The child has a session and process group of its own, no signals blocked, no descriptors beyond 0 to 2, and
-// gets SIGKILL when the calling thread ends. Dispositions are the caller's: it must not ignore signals. Call
-// with all signals blocked, from one thread only.
+// The child has a session and process group of its own, no signals blocked, SIGPIPE as usual, no descriptors
+// beyond 0 to 2, and gets SIGKILL when the calling thread ends. Other dispositions are the caller's: what it
+// ignores the child ignores. Any thread may call.
 SpawnResult spawn(const SpawnRequest& request);
 
 // Where `name` is found in `path` (colon-separated, as PATH; unset: where Debian has its programs) for a
@@ -41,4 +42,4 @@ SpawnResult spawn(const SpawnRequest& request);
 std::optional<std::string> find_program(const std::string& name, const std::optional<std::string>& path,
                                         const std::string& directory);
 
-}  // namespace millrace::exec
+}  // namespace millrace::base

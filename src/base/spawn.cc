@@ -1,4 +1,4 @@
-#include "exec/spawn.h"
+#include "base/spawn.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 
-namespace millrace::exec {
+namespace millrace::base {
 namespace {
 
 constexpr size_t kStackBytes = 128 << 10;
@@ -25,6 +25,9 @@ struct Child {
   char* const* argv;
   char* const* envp;
   pid_t parent;
+  const std::pair<int, rlimit>* limits;
+  size_t limit_count;
+  const struct sigaction* usual;
   SpawnResult::Step step;
   int error;
 };
@@ -47,10 +50,14 @@ __attribute__((no_sanitize("address", "undefined"))) int child_main(void* argume
   if (dup2(request.stdin_fd, 0) < 0 || dup2(request.stdout_fd, 1) < 0 || dup2(request.stderr_fd, 2) < 0)
     goto failed;
   if (syscall(SYS_close_range, 3U, ~0U, 0) != 0) goto failed;
-  if (request.files_limit && setrlimit(RLIMIT_NOFILE, request.files_limit) != 0) goto failed;
+  child.step = SpawnResult::Step::kLimits;
+  for (size_t i = 0; i < child.limit_count; ++i)
+    if (setrlimit(static_cast<__rlimit_resource_t>(child.limits[i].first), &child.limits[i].second) != 0)
+      goto failed;
   child.step = SpawnResult::Step::kDirectory;
   if (chdir(request.directory.c_str()) != 0) goto failed;
   child.step = SpawnResult::Step::kExec;
+  sigaction(SIGPIPE, child.usual, nullptr);  // the table of the child: CLONE_SIGHAND is not set
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -68,23 +75,58 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return out;
 }
 
-char* child_stack() {
-  static char* const stack = [] {
-    void* memory =
+// One for each thread that spawns: their children run at the same time.
+class Stack {
+ public:
+  Stack() {
+    memory_ =
         mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (memory == MAP_FAILED) throw base::TransientError(base::system_message("mmap", errno));
-    return static_cast<char*>(memory);
-  }();
-  return stack;
-}
+    if (memory_ == MAP_FAILED) throw TransientError(system_message("mmap", errno));
+  }
+  ~Stack() { munmap(memory_, kStackBytes); }
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+  char* top() { return static_cast<char*>(memory_) + kStackBytes; }
+
+ private:
+  void* memory_;
+};
+
+// Handlers of the parent must not run in the child, which shares its memory.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 }  // namespace
 
 SpawnResult spawn(const SpawnRequest& request) {
   std::vector<char*> argv = pointers(request.arguments);
   std::vector<char*> envp = pointers(request.environment);
-  Child child{&request, argv.data(), envp.data(), getpid(), SpawnResult::Step::kClone, 0};
-  pid_t pid = clone(child_main, child_stack() + kStackBytes, CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+  struct sigaction usual = {};
+  usual.sa_handler = SIG_DFL;
+  Child child{&request,
+              argv.data(),
+              envp.data(),
+              getpid(),
+              request.limits.data(),
+              request.limits.size(),
+              &usual,
+              SpawnResult::Step::kClone,
+              0};
+  thread_local Stack stack;
+  SignalsBlocked blocked;
+  pid_t pid = clone(child_main, stack.top(), CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
   if (pid < 0) return {-1, errno, SpawnResult::Step::kClone};
   if (child.error == 0) return {pid, 0, SpawnResult::Step::kExec};
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
@@ -111,4 +153,4 @@ std::optional<std::string> find_program(const std::string& name, const std::opti
   return std::nullopt;
 }
 
-}  // namespace millrace::exec
+}  // namespace millrace::base
