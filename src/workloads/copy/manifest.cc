@@ -77,9 +77,9 @@ ManifestReader::ManifestReader(Header header, RowOptions defaults, bool own_opti
       own_options_(own_options),
       on_row_(std::move(on_row)),
       on_bad_(on_bad),
-      csv_([this](CsvRecord record) { take(std::move(record)); }, std::move(on_bad)) {}
+      csv_([this](workloads::CsvRecord record) { take(std::move(record)); }, std::move(on_bad)) {}
 
-void ManifestReader::read_header(const CsvRecord& record) {
+void ManifestReader::read_header(const workloads::CsvRecord& record) {
   std::vector<std::string> names;
   for (const std::string& field : record.fields) names.push_back(column_name(field));
   for (size_t i = 0; i < names.size(); ++i) {
@@ -102,7 +102,7 @@ void ManifestReader::set_option(RowOptions& options, std::string_view name, std:
       if (!pattern.empty()) options.filters.push_back({name == "include", std::string(pattern)});
 }
 
-void ManifestReader::take(CsvRecord record) {
+void ManifestReader::take(workloads::CsvRecord record) {
   if (std::exchange(first_, false)) {
     bool is_header = header_ == Header::kYes;
     if (header_ == Header::kAuto) {

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "workloads/copy/csv_reader.h"
 #include "workloads/copy/row.h"
+#include "workloads/csv_reader.h"
 
 namespace millrace::copy {
 
@@ -22,7 +22,7 @@ enum class Header { kAuto, kYes, kNo };
 class ManifestReader {
  public:
   using OnRow = std::function<void(Row)>;
-  using OnBad = CsvReader::OnBad;
+  using OnBad = workloads::CsvReader::OnBad;
 
   // `defaults`: options of rows that do not say otherwise. `own_options`: rows may say.
   ManifestReader(Header header, RowOptions defaults, bool own_options, OnRow on_row, OnBad on_bad);
@@ -30,8 +30,8 @@ class ManifestReader {
   void finish() { csv_.finish(); }
 
  private:
-  void take(CsvRecord record);
-  void read_header(const CsvRecord& record);
+  void take(workloads::CsvRecord record);
+  void read_header(const workloads::CsvRecord& record);
   static void set_option(RowOptions& options, std::string_view name, std::string_view value);
 
   Header header_;
@@ -42,7 +42,7 @@ class ManifestReader {
   bool first_ = true;
   size_t source_ = 0, destination_ = 1;
   std::vector<std::string> names_;  // of the columns, lower case; empty without a header
-  CsvReader csv_;
+  workloads::CsvReader csv_;
 };
 
 // Reads a whole list: a file, "-" for standard input, or s3://BUCKET/KEY. Throws what keeps it from being

@@ -9,6 +9,9 @@
 namespace millrace::copy {
 namespace {
 
+using workloads::CsvReader;
+using workloads::CsvRecord;
+
 struct Read {
   std::vector<CsvRecord> records;
   std::vector<std::pair<uint64_t, std::string>> bad;

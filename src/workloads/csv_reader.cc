@@ -1,11 +1,11 @@
-#include "workloads/copy/csv_reader.h"
+#include "workloads/csv_reader.h"
 
 #include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
 
-namespace millrace::copy {
+namespace millrace::workloads {
 
 void CsvReader::feed(std::string_view bytes) {
   if (!head_done_) {
@@ -145,4 +145,4 @@ void CsvReader::bad(const std::string& why) {
   again_ = raw.substr(end + 1);  // each turn leaves out a line, so this ends
 }
 
-}  // namespace millrace::copy
+}  // namespace millrace::workloads

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace millrace::copy {
+namespace millrace::workloads {
 
 struct CsvRecord {
   uint64_t line = 0;  // where it begins, from 1
@@ -52,4 +52,4 @@ class CsvReader {
   uint64_t line_ = 1;
 };
 
-}  // namespace millrace::copy
+}  // namespace millrace::workloads
