@@ -382,7 +382,7 @@ class MatroskaReader {
     else if (id == "A_PCM/FLOAT/IEEE")
       codec = pcm_name(bits, true, false, true);
     else if (id == "V_MS/VFW/FOURCC" && data.size() >= 20)  // BITMAPINFOHEADER.biCompression
-      codec = video_codec_of_fourcc(data.substr(16, 4));
+      codec = video_codec_of_riff(data.substr(16, 4));
     else if (id == "V_QUICKTIME" && data.size() >= 8)  // a QuickTime sample description
       codec = video_codec_of_fourcc(data.substr(4, 4));
     track.video.codec = codec;

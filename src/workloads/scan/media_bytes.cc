@@ -102,6 +102,38 @@ std::string clean_text(std::string_view raw, size_t size_max) {
   return trimmed.size() == text.size() ? text : std::string(trimmed);
 }
 
+std::string utf16be_text(std::string_view raw) {
+  std::string text;
+  for (size_t i = 0; i + 2 <= raw.size(); i += 2) {
+    uint32_t c = be16(raw.data() + i);
+    if (c == 0) break;
+    if (c >= 0xD800 && c < 0xDC00 && i + 4 <= raw.size()) {
+      uint32_t low = be16(raw.data() + i + 2);
+      if (low < 0xDC00 || low > 0xDFFF) break;
+      c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+      i += 2;
+    } else if (c >= 0xD800 && c < 0xE000) {
+      break;
+    }
+    if (c < 0x80) {
+      text += static_cast<char>(c);
+    } else if (c < 0x800) {
+      text += static_cast<char>(0xC0 | c >> 6);
+      text += static_cast<char>(0x80 | (c & 0x3F));
+    } else if (c < 0x10000) {
+      text += static_cast<char>(0xE0 | c >> 12);
+      text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+      text += static_cast<char>(0x80 | (c & 0x3F));
+    } else {
+      text += static_cast<char>(0xF0 | c >> 18);
+      text += static_cast<char>(0x80 | (c >> 12 & 0x3F));
+      text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+      text += static_cast<char>(0x80 | (c & 0x3F));
+    }
+  }
+  return text;
+}
+
 std::string timecode_text(unsigned hours, unsigned minutes, unsigned seconds, unsigned frames,
                           bool drop_frame) {
   char text[64];

@@ -90,6 +90,9 @@ void check_end(uint64_t end, uint64_t size, const char* what);
 // UTF-8 (other bytes are taken as Latin-1), at most `size_max` bytes and never cut inside a character.
 std::string clean_text(std::string_view raw, size_t size_max = 1024);
 
+// UTF-16, most significant byte first, up to the first NUL or half of a surrogate pair, as UTF-8.
+std::string utf16be_text(std::string_view raw);
+
 // "01:00:00:00" from four-digit-pair numbers; ";" before the frames when drop-frame.
 std::string timecode_text(unsigned hours, unsigned minutes, unsigned seconds, unsigned frames,
                           bool drop_frame);

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <iterator>
 
-#include "workloads/scan/media_bytes.h"
+#include "base/strings.h"
+#include "workloads/scan/bit_reader.h"
 #include "workloads/scan/media_color.h"
+#include "workloads/scan/video_parameters.h"
 
 namespace millrace::scan {
 namespace {
@@ -113,6 +115,28 @@ constexpr CodecRow kMatroskaCodecs[] = {
     {"A_TTA1", "tta"},
 };
 
+// Only what video for Windows names otherwise than QuickTime; in capital letters.
+constexpr CodecRow kRiffFourccs[] = {
+    {"DIV3", "msmpeg4v3"},  {"DIV4", "msmpeg4v3"},  {"DIV5", "msmpeg4v3"},  {"DIV6", "msmpeg4v3"},
+    {"MP43", "msmpeg4v3"},  {"MPG3", "msmpeg4v3"},  {"AP41", "msmpeg4v3"},  {"MP42", "msmpeg4v2"},
+    {"DIV2", "msmpeg4v2"},  {"MPG4", "msmpeg4v1"},  {"MP41", "msmpeg4v1"},  {"WMV1", "wmv1"},
+    {"WMV2", "wmv2"},       {"WMV3", "wmv3"},       {"WVC1", "vc1"},        {"WMVA", "vc1"},
+    {"MSS1", "mss1"},       {"MSS2", "mss2"},       {"DVSD", "dvvideo"},    {"DVHD", "dvvideo"},
+    {"DVSL", "dvvideo"},    {"DV25", "dvvideo"},    {"DV50", "dvvideo"},    {"CDVC", "dvvideo"},
+    {"MPG1", "mpeg1video"}, {"MPG2", "mpeg2video"}, {"MPEG", "mpeg2video"}, {"MSVC", "msvideo1"},
+    {"CRAM", "msvideo1"},   {"TSCC", "tscc"},       {"TSC2", "tscc2"},      {"LAGS", "lagarith"},
+    {"ULRA", "utvideo"},    {"ULY0", "utvideo"},    {"ULY2", "utvideo"},    {"ULY4", "utvideo"},
+    {"ULH0", "utvideo"},    {"ULH2", "utvideo"},    {"ULH4", "utvideo"},    {"YUY2", "rawvideo"},
+    {"UYVY", "rawvideo"},   {"IYUV", "rawvideo"},   {"Y800", "rawvideo"},   {"MJ2C", "jpeg2000"},
+    {"LJPG", "mjpeg"},      {"VP31", "vp3"},        {"VP60", "vp6"},        {"VP61", "vp6"},
+    {"VP62", "vp6"},        {"VP6F", "vp6f"},       {"M4S2", "mpeg4"},      {"RMP4", "mpeg4"},
+    {"BLZ0", "mpeg4"},      {"MP4V", "mpeg4"},      {"MP4S", "mpeg4"},      {"HEVC", "hevc"},
+    {"H265", "hevc"},       {"FLV1", "flv1"},       {"ZLIB", "zlib"},       {"MSZH", "mszh"},
+    {"CSCD", "cscd"},       {"ZMBV", "zmbv"},       {"IV31", "indeo3"},     {"M8RG", "magicyuv"},
+    {"M8RA", "magicyuv"},   {"M8Y0", "magicyuv"},   {"M8Y2", "magicyuv"},   {"M8Y4", "magicyuv"},
+    {"MRLE", "msrle"},
+};
+
 template <size_t N>
 std::string_view look_up(const CodecRow (&rows)[N], std::string_view id) {
   for (const CodecRow& row : rows)
@@ -120,142 +144,20 @@ std::string_view look_up(const CodecRow (&rows)[N], std::string_view id) {
   return {};
 }
 
-// Reads the bits of a raw byte sequence payload; past the end it gives zeros and says so.
-class Bits {
- public:
-  explicit Bits(std::string_view data) : data_(data) {}
-  uint32_t get(unsigned count) {
-    uint32_t value = 0;
-    for (unsigned i = 0; i < count; ++i, ++at_) {
-      uint32_t bit = 0;
-      if (at_ / 8 < data_.size())
-        bit = u8(data_.data() + at_ / 8) >> (7 - at_ % 8) & 1;
-      else
-        over_ = true;
-      value = value << 1 | bit;
-    }
-    return value;
-  }
-  uint32_t exp_golomb() {
-    unsigned zeros = 0;
-    while (zeros < 32 && !over_ && get(1) == 0) ++zeros;
-    if (zeros >= 32) over_ = true;
-    return over_ ? 0 : (uint32_t{1} << zeros) - 1 + get(zeros);
-  }
-  bool over() const { return over_; }
-
- private:
-  std::string_view data_;
-  uint64_t at_ = 0;
-  bool over_ = false;
-};
-
-// Without the bytes that keep start codes out of a NAL unit.
-std::string unescaped(std::string_view nal) {
-  std::string out;
-  nal = nal.substr(0, 1024);
-  for (size_t i = 0; i < nal.size(); ++i) {
-    if (i >= 2 && nal[i] == 3 && nal[i - 1] == 0 && nal[i - 2] == 0) continue;
-    out += nal[i];
-  }
-  return out;
-}
-
-constexpr const char* kChromas[] = {"4:0:0", "4:2:0", "4:2:2", "4:4:4"};
-
-bool is_high_profile(unsigned profile) {
-  for (unsigned p : {100u, 110u, 122u, 244u, 44u, 83u, 86u, 118u, 128u, 138u, 139u, 134u, 135u})
-    if (p == profile) return true;
-  return false;
-}
-
-void skip_scaling_list(Bits& bits, unsigned size) {
-  int last = 8, next = 8;
-  for (unsigned i = 0; i < size && !bits.over(); ++i) {
-    if (next != 0) {
-      uint32_t code = bits.exp_golomb();
-      int delta = code & 1 ? static_cast<int>(code / 2 + 1) : -static_cast<int>(code / 2);
-      next = (last + delta % 256 + 256) % 256;
-    }
-    last = next == 0 ? last : next;
-  }
-}
-
-// Sequence parameter set, ITU-T H.264 section 7.3.2.1.1: chroma, depth and the colours of the VUI (annex
-// E.1.1).
-void read_h264_sps(std::string_view nal, VideoFacts& facts) {
-  if (nal.size() < 5) return;
-  std::string payload = unescaped(nal.substr(1));
-  Bits bits(payload);
-  unsigned profile = bits.get(8);
-  bits.get(16);
-  bits.exp_golomb();
-  uint32_t chroma = 1, depth = 8;
-  if (is_high_profile(profile)) {
-    chroma = bits.exp_golomb();
-    if (chroma == 3) bits.get(1);
-    depth = bits.exp_golomb() + 8;
-    bits.exp_golomb();
-    bits.get(1);
-    if (bits.get(1))
-      for (unsigned i = 0; i < (chroma == 3 ? 12u : 8u); ++i)
-        if (bits.get(1)) skip_scaling_list(bits, i < 6 ? 16 : 64);
-  }
-  if (bits.over() || chroma > 3 || depth > 14) return;
-  facts.chroma = kChromas[chroma];
-  facts.bit_depth = depth;
-  bits.exp_golomb();  // log2_max_frame_num
-  uint32_t order = bits.exp_golomb();
-  if (order == 0) {
-    bits.exp_golomb();
-  } else if (order == 1) {
-    bits.get(1);
-    bits.exp_golomb();
-    bits.exp_golomb();
-    uint32_t cycle = bits.exp_golomb();
-    for (uint32_t i = 0; i < cycle && i < 256 && !bits.over(); ++i) bits.exp_golomb();
-  }
-  bits.exp_golomb();  // max_num_ref_frames
-  bits.get(1);
-  bits.exp_golomb();  // width, height in macroblocks
-  bits.exp_golomb();
-  if (!bits.get(1)) bits.get(1);
-  bits.get(1);
-  if (bits.get(1))
-    for (int i = 0; i < 4; ++i) bits.exp_golomb();  // cropping
-  if (!bits.get(1) || bits.over()) return;
-  if (bits.get(1)) {  // aspect ratio
-    static constexpr uint8_t kAspects[17][2] = {{0, 0},   {1, 1},    {12, 11}, {10, 11}, {16, 11}, {40, 33},
-                                                {24, 11}, {20, 11},  {32, 11}, {80, 33}, {18, 11}, {15, 11},
-                                                {64, 33}, {160, 99}, {4, 3},   {3, 2},   {2, 1}};
-    uint32_t code = bits.get(8), x = 0, y = 0;
-    if (code == 255) {
-      x = bits.get(16);
-      y = bits.get(16);
-    } else if (code < 17) {
-      x = kAspects[code][0];
-      y = kAspects[code][1];
-    }
-    if (x && y && !bits.over() && !facts.sample_aspect) facts.sample_aspect = reduced(x, y);
-  }
-  if (bits.get(1)) bits.get(1);
-  if (!bits.get(1)) return;
-  bits.get(3);
-  bool full = bits.get(1);
-  unsigned primaries = 2, transfer = 2, matrix = 2;
-  if (bits.get(1)) {
-    primaries = bits.get(8);
-    transfer = bits.get(8);
-    matrix = bits.get(8);
-  }
-  if (bits.over()) return;
-  if (facts.color_range.empty()) facts.color_range = full ? "pc" : "tv";
-  set_color_codes(facts, primaries, transfer, matrix);
-}
-
 }  // namespace
 
 std::string_view video_codec_of_fourcc(std::string_view fourcc) { return look_up(kVideoFourccs, fourcc); }
+std::string_view video_codec_of_riff(std::string_view fourcc) {
+  if (fourcc == std::string_view("\0\0\0\0", 4) || fourcc == "DIB ") return "rawvideo";
+  if (fourcc == std::string_view("\1\0\0\0", 4)) return "msrle";
+  std::string upper(fourcc);
+  for (char& c : upper)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  if (std::string_view codec = look_up(kRiffFourccs, upper); !codec.empty()) return codec;
+  if (std::string_view codec = look_up(kVideoFourccs, fourcc); !codec.empty()) return codec;
+  if (std::string_view codec = look_up(kVideoFourccs, upper); !codec.empty()) return codec;
+  return look_up(kVideoFourccs, base::to_lower(fourcc));
+}
 std::string_view audio_codec_of_fourcc(std::string_view fourcc) { return look_up(kAudioFourccs, fourcc); }
 
 std::string_view codec_of_object_type(unsigned object_type) {
@@ -336,35 +238,8 @@ void set_color_codes(VideoFacts& facts, unsigned primaries, unsigned transfer, u
 void read_avc_config(std::string_view record, VideoFacts& facts) {
   if (record.size() < 7 || record[0] != 1) return;
   unsigned profile = u8(record.data() + 1), constraints = u8(record.data() + 2);
-  switch (profile) {
-    case 66:
-      facts.profile = constraints & 0x40 ? "Constrained Baseline" : "Baseline";
-      break;
-    case 77:
-      facts.profile = "Main";
-      break;
-    case 88:
-      facts.profile = "Extended";
-      break;
-    case 100:
-      facts.profile = "High";
-      break;
-    case 110:
-      facts.profile = constraints & 0x10 ? "High 10 Intra" : "High 10";
-      break;
-    case 122:
-      facts.profile = constraints & 0x10 ? "High 4:2:2 Intra" : "High 4:2:2";
-      break;
-    case 144:
-      facts.profile = "High 4:4:4";
-      break;
-    case 244:
-      facts.profile = constraints & 0x10 ? "High 4:4:4 Intra" : "High 4:4:4 Predictive";
-      break;
-    default:
-      break;
-  }
-  if (!is_high_profile(profile)) {
+  facts.profile = h264_profile_name(profile, constraints);
+  if (!is_high_h264_profile(profile)) {
     facts.chroma = "4:2:0";
     facts.bit_depth = 8;
   }
@@ -378,8 +253,18 @@ void read_hevc_config(std::string_view record, VideoFacts& facts) {
   static constexpr const char* kProfiles[] = {"", "Main", "Main 10", "Main Still Picture", "Rext"};
   unsigned profile = u8(record.data() + 1) & 31;
   if (profile < std::size(kProfiles)) facts.profile = kProfiles[profile];
-  facts.chroma = kChromas[u8(record.data() + 16) & 3];
+  facts.chroma = chroma_name(u8(record.data() + 16) & 3);
   facts.bit_depth = (u8(record.data() + 17) & 7) + 8u;
+  size_t at = 23;
+  for (unsigned arrays = u8(record.data() + 22); arrays > 0 && at + 3 <= record.size(); --arrays) {
+    unsigned type = u8(record.data() + at) & 0x3F, units = be16(record.data() + at + 1);
+    at += 3;
+    for (; units > 0 && at + 2 <= record.size(); --units) {
+      size_t length = be16(record.data() + at);
+      if (type == 33) return read_hevc_sps(record.substr(at + 2, length), facts);
+      at += 2 + length;
+    }
+  }
 }
 
 void read_av1_config(std::string_view record, VideoFacts& facts) {
@@ -431,8 +316,11 @@ void read_aac_config(std::string_view config, AudioStream& stream) {
 void complete_video_facts(VideoFacts& facts) {
   bool planar = facts.codec == "h264" || facts.codec == "hevc" || facts.codec == "av1" ||
                 facts.codec == "vp8" || facts.codec == "vp9" || facts.codec == "mpeg4" ||
-                facts.codec == "prores";
-  if (facts.codec == "h263") {
+                facts.codec == "prores" || facts.codec == "mpeg2video" || facts.codec == "mpeg1video" ||
+                facts.codec == "dnxhd" || facts.codec == "flv1" || facts.codec == "theora" ||
+                facts.codec.starts_with("wmv") || facts.codec.starts_with("msmpeg4");
+  if (facts.codec == "h263" || facts.codec == "flv1" || facts.codec.starts_with("wmv") ||
+      facts.codec.starts_with("msmpeg4")) {
     facts.bit_depth = 8;
     facts.chroma = "4:2:0";
     facts.pixel_format = "yuv420p";

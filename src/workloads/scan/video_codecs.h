@@ -12,6 +12,9 @@ namespace millrace::scan {
 // ffprobe's name for a QuickTime / ISO sample description; empty when unknown. Case counts.
 std::string_view video_codec_of_fourcc(std::string_view fourcc);
 std::string_view audio_codec_of_fourcc(std::string_view fourcc);
+// The same for the codes of video for Windows (AVI, ASF, Matroska's V_MS/VFW/FOURCC), whose case does not
+// count.
+std::string_view video_codec_of_riff(std::string_view fourcc);
 // ISO 14496-1 object type indication of an esds; empty when unknown.
 std::string_view codec_of_object_type(unsigned object_type);
 // Matroska CodecID (PCM without its bits: the caller appends); empty when unknown.
