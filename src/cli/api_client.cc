@@ -1,6 +1,6 @@
 #include "cli/api_client.h"
 
-#include "aws/api_error.h"
+#include "aws/json_call.h"
 #include "aws/sigv4.h"
 #include "base/strings.h"
 
@@ -38,17 +38,7 @@ json::object ApiClient::own(const std::string& path, const json::object& input) 
 
 json::object ApiClient::send(http::ClientRequest request, const std::string& service) {
   aws::sign(request, credentials_, region_, service, base::SystemClock().now_ms());
-  http::ClientResponse response = client_.send(std::move(request));
-  json::object answer;
-  if (!response.body.empty()) {
-    json::value parsed = base::parse_json(response.body);
-    if (json::object* object = parsed.if_object()) answer = std::move(*object);
-  }
-  if (response.status < 300) return answer;
-  std::string code(response.headers.get("x-amzn-ErrorType"));
-  if (code.empty()) code = base::find_string(answer, "__type").value_or("");
-  throw aws::ApiError(response.status, code,
-                      std::string(base::find_string(answer, "message").value_or("no message")));
+  return aws::read_json_answer(client_.send(std::move(request)));
 }
 
 }  // namespace millrace::cli
