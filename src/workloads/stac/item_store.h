@@ -44,11 +44,18 @@ struct ItemRecord {
 };
 static_assert(sizeof(ItemRecord) == 72);
 
+// What `check` must be.
+uint32_t check_of(ItemRecord record, std::string_view line);
+
 // What check_item() (item.h) found out of one item: a line and what its record needs.
 struct CheckedItem {
   std::string line;        // compact enough to be one line; no line break in it
   std::string collection;  // never empty
-  ItemRecord record;       // all but offset, chunk, collection, source and month
+  std::string id;          // unescaped
+  // West, south, east, north in degrees, of `bbox` or else of the geometry; west > east across the
+  // antimeridian.
+  double west = 0, south = 0, east = 0, north = 0;
+  ItemRecord record;  // all but offset, chunk, collection, source, month, check
 };
 
 // Items of one file to be: read-only, each (collection, id) once. Thread-safe.
