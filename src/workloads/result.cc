@@ -30,7 +30,7 @@ objects::Location place_of(const std::string& destination) {
 }  // namespace
 
 JobResult::JobResult(std::string_view job, const base::Clock& clock)
-    : clock_(clock), started_(clock.now_ms()), spill_(nullptr, std::fclose) {
+    : clock_(clock), started_(clock.now_ms()) {
   head_["job"] = job;
 }
 
@@ -55,16 +55,38 @@ void JobResult::item_failed(std::string_view item, std::string_view error, std::
   std::string line = json::serialize(object);
   std::lock_guard lock(mutex_);
   ++failed_;
-  if (items_.size() < kItemsInMemory) {
-    items_.push_back(std::move(line));
+  failed_items_.add(std::move(line));
+}
+
+void JobResult::item(const json::object& object) {
+  std::string line = json::serialize(object);
+  std::lock_guard lock(mutex_);
+  items_.add(std::move(line));
+}
+
+void JobResult::List::add(std::string line) {
+  if (first.size() < kItemsInMemory) {
+    first.push_back(std::move(line));
     return;
   }
-  if (!spill_) spill_.reset(std::tmpfile());
+  if (!spill) spill.reset(std::tmpfile());
   line += '\n';
-  if (!spill_ || std::fwrite(line.data(), 1, line.size(), spill_.get()) != line.size()) {
-    throw base::TransientError(
-        base::system_message("keep the list of failed items in a temporary file", errno));
+  if (!spill || std::fwrite(line.data(), 1, line.size(), spill.get()) != line.size())
+    throw base::TransientError(base::system_message("keep the list of items in a temporary file", errno));
+}
+
+void JobResult::List::write(objects::NewObject& file) const {
+  for (size_t i = 0; i < first.size(); ++i) file.write((i > 0 ? ",\n" : "\n") + first[i]);
+  if (!spill) return;
+  std::rewind(spill.get());
+  char* line = nullptr;
+  size_t capacity = 0;
+  for (ssize_t n; (n = getline(&line, &capacity, spill.get())) > 0;) {
+    file.write(",\n");
+    file.write({line, static_cast<size_t>(n - 1)});
   }
+  std::free(line);
+  std::fseek(spill.get(), 0, SEEK_END);
 }
 
 void JobResult::fail(std::string_view error) {
@@ -105,9 +127,9 @@ std::string JobResult::log_line() const {
   std::string line;
   write_head(line, clock_.now_ms());
   line += ",\"failed\":[";
-  for (size_t i = 0; i < items_.size() && i < kItemsInLogLine; ++i) {
+  for (size_t i = 0; i < failed_items_.first.size() && i < kItemsInLogLine; ++i) {
     if (i > 0) line += ',';
-    line += items_[i];
+    line += failed_items_.first[i];
   }
   return line + "]}";
 }
@@ -118,17 +140,10 @@ void JobResult::write(const std::string& destination) const {
   std::string text;
   write_head(text, clock_.now_ms());
   file.write(text + ",\"failed\":[");
-  for (size_t i = 0; i < items_.size(); ++i) file.write((i > 0 ? ",\n" : "\n") + items_[i]);
-  if (spill_) {
-    std::rewind(spill_.get());
-    char* line = nullptr;
-    size_t capacity = 0;
-    for (ssize_t n; (n = getline(&line, &capacity, spill_.get())) > 0;) {
-      file.write(",\n");
-      file.write({line, static_cast<size_t>(n - 1)});
-    }
-    std::free(line);
-    std::fseek(spill_.get(), 0, SEEK_END);
+  failed_items_.write(file);
+  if (!items_.first.empty()) {
+    file.write("],\"items\":[");
+    items_.write(file);
   }
   file.write("]}\n");
   file.publish();

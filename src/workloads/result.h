@@ -12,6 +12,10 @@
 #include "base/json.h"
 #include "base/time.h"
 
+namespace millrace::objects {
+class NewObject;
+}
+
 namespace millrace::workloads {
 
 inline constexpr int kExitDone = 0;     // everything that was asked for was done
@@ -39,6 +43,9 @@ class JobResult {
   void detail(std::string_view name, base::json::value value);
   // An item that was asked for and not (fully) done: the job is at best partial. Texts need not be UTF-8.
   void item_failed(std::string_view item, std::string_view error, std::string_view code = "");
+  // What became of one item, done or not: an element of the array "items" of the document that write()
+  // writes. Not in the log line; memory is bounded as for failed ones.
+  void item(const base::json::object& object);
   // The job as a whole failed; the first call wins.
   void fail(std::string_view error);
 
@@ -65,8 +72,14 @@ class JobResult {
   base::json::object head_;
   base::json::object counts_;
   base::json::object details_;
-  std::vector<std::string> items_;                         // each a JSON object
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> spill_;  // one JSON object a line
+  // JSON objects in the order they came: the first kItemsInMemory here, the others in an unnamed file.
+  struct List {
+    void add(std::string line);
+    void write(objects::NewObject& file) const;
+    std::vector<std::string> first;
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> spill{nullptr, std::fclose};
+  };
+  List failed_items_, items_;
   int64_t failed_ = 0;
   bool whole_failed_ = false;
   std::string error_;

@@ -70,6 +70,21 @@ TEST(JobResult, ManyFailuresAreAllNamed) {
   EXPECT_EQ(line.at("failed").as_array().size(), JobResult::kItemsInLogLine);
 }
 
+// Without it: what became of each item would be lost beyond the first thousand, or would swell the log line.
+TEST(JobResult, ItemsAreAllInTheDocumentAndNotInTheLogLine) {
+  testing::TemporaryFolder folder;
+  base::ManualClock clock(1'000'000);
+  JobResult result("ingest", clock);
+  for (int i = 0; i < 1500; ++i) result.item({{"row", i}});
+  result.item_failed("x", "broken");
+  result.write(folder / "r.json");
+  value whole = document(folder / "r.json");
+  ASSERT_EQ(whole.at("items").as_array().size(), 1500u);
+  EXPECT_EQ(whole.at("items").at(1499).at("row"), 1499);
+  EXPECT_EQ(whole.at("failed").as_array().size(), 1u);
+  EXPECT_EQ(result.log_line().find("items"), std::string::npos);
+}
+
 // Without it: hours of work end in a result that cannot be written.
 TEST(JobResult, AnUnwritableDestinationIsFoundBeforeTheWork) {
   testing::TemporaryFolder folder;
