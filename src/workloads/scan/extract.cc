@@ -9,6 +9,7 @@
 #include "workloads/scan/fact_rows.h"
 #include "workloads/scan/image.h"
 #include "workloads/scan/media_type.h"
+#include "workloads/scan/scene.h"
 #include "workloads/scan/video.h"
 #include "workloads/text.h"
 
@@ -33,7 +34,7 @@ struct Extractor::Reading {
   ReadStatus status = ReadStatus::kOk;
   std::string error, code, extra;
   bool settled = true;  // false: not the file but the reading of it failed, so the next scan tries again
-  std::variant<std::monostate, ImageFacts, VideoFacts, BlendFacts> facts;
+  std::variant<std::monostate, ImageFacts, VideoFacts, BlendFacts, SceneFacts> facts;
 };
 
 Extractor::Extractor(objects::ObjectReader& reader, const ScanContext& context)
@@ -69,6 +70,13 @@ void Extractor::read(const objects::ObjectInfo& object, Reading& reading) {
     reading.facts = std::move(facts);
   } else if (has_video_reader(reading.type.format)) {
     VideoFacts facts = read_video(source_, reading.type);
+    reading.status = facts.status;
+    reading.error = facts.problem;
+    reading.extra = extra_json(facts);
+    reading.facts = std::move(facts);
+  } else if (has_scene_reader(reading.type.format)) {
+    source_.set_budget(kSceneBudget);
+    SceneFacts facts = read_scene(source_, reading.type);
     reading.status = facts.status;
     reading.error = facts.problem;
     reading.extra = extra_json(facts);
@@ -167,6 +175,8 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
                                                : add_video_row(out, index, *video);
   } else if (auto* blend = std::get_if<BlendFacts>(&reading.facts)) {
     add_blend_rows(out, index, path, *blend);
+  } else if (auto* scene = std::get_if<SceneFacts>(&reading.facts)) {
+    add_scene_rows(out, index, path, *scene);
   }
 }
 

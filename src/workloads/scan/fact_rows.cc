@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "workloads/scan/blend.h"
 #include "workloads/scan/extract.h"
+#include "workloads/scan/scene.h"
 #include "workloads/text.h"
 
 namespace millrace::scan {
@@ -89,13 +90,13 @@ void add_scene(RowBuffer& row, int64_t file, int64_t position, const BlendScene&
   row.add(scene.num_strips);
 }
 
-void add_dependency(RowBuffer& row, int64_t file, int64_t position, std::string_view blend_path,
+void add_dependency(RowBuffer& row, int64_t file, int64_t position, const std::string& resolved_path,
                     const BlendDependency& dependency) {
   row.add(file);
   row.add(position);
   row.add(std::string_view(dependency.kind));
   row.add(std::string_view(dependency.raw_path));
-  row.add_if(std::string_view(resolve_blend_path(dependency.raw_path, blend_path)));
+  row.add_if(std::string_view(resolved_path));
   row.add(dependency.absolute);
   row.add(dependency.packed);
   row.add(dependency.indirect);
@@ -260,13 +261,52 @@ void add_blend_rows(Batch& batch, int64_t file, std::string_view path, const Ble
   for (const BlendScene& scene : facts.scenes) add_scene(batch.blend_scenes, file, position++, scene);
   position = 0;
   for (const BlendDependency& dependency : facts.dependencies) {
-    add_dependency(batch.dependencies, file, position++, path, dependency);
+    add_dependency(batch.dependencies, file, position++, resolve_blend_path(dependency.raw_path, path),
+                   dependency);
+  }
+}
+
+void add_scene_rows(Batch& batch, int64_t file, std::string_view path, const SceneFacts& facts) {
+  int64_t position = 0;
+  for (const BlendDependency& dependency : facts.dependencies) {
+    std::string resolved = dependency.packed ? "" : resolve_scene_path(dependency.raw_path, path);
+    add_dependency(batch.dependencies, file, position++, resolved, dependency);
   }
 }
 
 std::string extra_json(const ImageFacts& facts) {
   if (facts.warning.empty()) return "";
   return serialized({{"warning", json_text(facts.warning)}});
+}
+
+std::string extra_json(const SceneFacts& facts) {
+  json::object object;
+  auto text = [&](const char* name, const std::string& value) {
+    if (!value.empty()) object[name] = json_text(value);
+  };
+  auto number = [&](const char* name, const std::optional<double>& value) {
+    if (value) object[name] = *value;
+  };
+  auto list = [&](const char* name, const std::vector<std::string>& values) {
+    if (values.empty()) return;
+    json::array& array = object.emplace(name, json::array()).first->value().as_array();
+    for (const std::string& value : values) array.emplace_back(json_text(value));
+  };
+  text("version", facts.version);
+  text("encoding", facts.encoding);
+  text("generator", facts.generator);
+  text("title", facts.title);
+  list("extensions", facts.extensions);
+  list("grids", facts.grids);
+  list("members", facts.members);
+  text("default_prim", facts.default_prim);
+  text("up_axis", facts.up_axis);
+  number("meters_per_unit", facts.meters_per_unit);
+  number("frame_start", facts.frame_start);
+  number("frame_end", facts.frame_end);
+  number("frame_rate", facts.frame_rate);
+  text("warning", facts.warning);
+  return serialized(object);
 }
 
 std::string extra_json(const VideoFacts& facts) {

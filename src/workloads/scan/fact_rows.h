@@ -8,6 +8,7 @@
 #include "workloads/scan/batch.h"
 #include "workloads/scan/blend_facts.h"
 #include "workloads/scan/image_facts.h"
+#include "workloads/scan/scene_facts.h"
 #include "workloads/scan/video_facts.h"
 
 namespace millrace::scan {
@@ -19,9 +20,12 @@ void add_video_row(Batch& batch, int64_t file, const VideoFacts& facts);
 void add_audio_row(Batch& batch, int64_t file, const VideoFacts& facts);
 // With its scenes and dependencies. `path` is that of the .blend, as bytes.
 void add_blend_rows(Batch& batch, int64_t file, std::string_view path, const BlendFacts& facts);
+// The dependencies of a scene; it has no other rows. `path` is that of the scene, as bytes.
+void add_scene_rows(Batch& batch, int64_t file, std::string_view path, const SceneFacts& facts);
 
 // What has no column of its own, as JSON for files.metadata_json; empty when there is nothing.
 std::string extra_json(const ImageFacts& facts);
+std::string extra_json(const SceneFacts& facts);
 std::string extra_json(const VideoFacts& facts);
 
 }  // namespace millrace::scan

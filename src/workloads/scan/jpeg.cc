@@ -18,6 +18,7 @@ constexpr std::string_view kMpf = "MPF\0"sv;
 struct JpegState {
   std::optional<unsigned> adobe_transform;
   bool jfif = false;
+  uint64_t xmp_at = 0, xmp_length = 0;  // read last: EXIF knows better
 };
 
 // SOF: T.81 section B.2.2.
@@ -83,8 +84,11 @@ void read_segment(MediaBytes& bytes, unsigned marker, uint64_t at, uint32_t leng
     case 0xE1:
       if (head.starts_with("Exif\0"sv) && length > kExif.size())
         read_exif(bytes, at + kExif.size(), length - kExif.size(), facts);
-      else if (head.starts_with(kXmp))
+      else if (head.starts_with(kXmp) && state.xmp_at == 0) {
         facts.has_xmp = true;
+        state.xmp_at = at + kXmp.size();
+        state.xmp_length = length - kXmp.size();
+      }
       break;
     case 0xE2:
       // The description stands in the first piece; the byte after the name counts from 1.
@@ -174,6 +178,7 @@ void read_jpeg(MediaBytes& bytes, ImageFacts& facts) {
     check_end(end, bytes.size(), "JPEG segment");
     at = end;
   }
+  if (state.xmp_at) read_xmp(bytes, state.xmp_at, state.xmp_length, facts);
   // Adobe TN5116: without a transform three components are RGB already; Pillow calls both RGB.
   if (facts.channels == 4u && state.adobe_transform == 2u) facts.compression += " YCCK";
   check_jpeg_end(bytes, scan_at);

@@ -32,7 +32,6 @@ enum class Format : uint8_t {
   kBmp,
   kPsd,
   kWebp,
-  // images that are only recognised
   kHdr,
   kTga,
   kDpx,
@@ -73,7 +72,7 @@ enum class Format : uint8_t {
   kOpus,
   kAiff,
   kBlend,
-  // scenes and caches, recognised
+  // scenes and caches with a reader, up to kVdb
   kGltf,
   kGlb,
   kFbx,
@@ -105,8 +104,9 @@ struct MediaType {
 // allocate.
 MediaType sniff(std::string_view head, std::string_view name);
 
-// True when read_image() or read_video() knows this format.
+// True when read_image(), read_video() or read_scene() knows this format.
 bool has_image_reader(Format format);
 bool has_video_reader(Format format);
+bool has_scene_reader(Format format);
 
 }  // namespace millrace::scan

@@ -94,13 +94,18 @@ void read_text(MediaBytes& bytes, uint64_t at, uint32_t length, bool internation
   std::string_view keyword = chunk.substr(0, end);
   std::string_view value = chunk.substr(end + 1);
   if (international) {
-    if (keyword == "XML:com.adobe.xmp") facts.has_xmp = true;
+    bool xmp = keyword == "XML:com.adobe.xmp";
+    if (xmp) facts.has_xmp = true;
     if (value.size() < 2 || value[0] != 0) return;  // compressed
     value.remove_prefix(2);
     for (int i = 0; i < 2; ++i) {  // language, translated keyword
       size_t zero = value.find('\0');
       if (zero == std::string_view::npos) return;
       value.remove_prefix(zero + 1);
+    }
+    if (xmp) {
+      uint64_t into = chunk.size() - value.size();
+      return read_xmp(bytes, at + into, length - into, facts);
     }
   }
   if (keyword == "Software" && facts.software.empty())

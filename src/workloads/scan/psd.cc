@@ -30,6 +30,7 @@ void read_resource(MediaBytes& bytes, unsigned id, uint64_t at, uint32_t size, I
       break;
     case 0x0424:
       facts.has_xmp = true;
+      read_xmp(bytes, at, size, facts);
       break;
     case 0x0428:  // pixel aspect ratio: version, then a double
       if (size >= 12) {

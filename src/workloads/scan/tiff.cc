@@ -21,7 +21,7 @@ struct TiffDirectory {
   std::optional<double> dpi_x, dpi_y;
   TiffEntry offsets, counts, sub_directories, icc;
   uint64_t exif = 0;
-  bool xmp = false;
+  TiffEntry xmp;
 };
 
 std::string compression_name(uint64_t code) {
@@ -135,7 +135,7 @@ uint64_t read_directory(TiffStructure& tiff, uint64_t offset, TiffDirectory& d, 
         d.format = tiff.integer(entry);
         break;
       case 700:
-        d.xmp = true;
+        d.xmp = entry;
         break;
       case 34665:
         d.exif = tiff.integer(entry);
@@ -274,10 +274,13 @@ void read_tiff(MediaBytes& bytes, ImageFacts& facts) {
     }
     if (*first.dpi_x != *first.dpi_y) facts.pixel_aspect = *first.dpi_y / *first.dpi_x;
   }
-  if (first.xmp) facts.has_xmp = true;
   if (first.icc.count > 0)
     facts.color_space = icc_profile_name(bytes, first.icc.at, tiff.byte_size(first.icc));
   if (first.exif) read_camera_directory(tiff, first.exif, facts);
+  if (first.xmp.count > 0) {
+    facts.has_xmp = true;
+    read_xmp(bytes, first.xmp.at, tiff.byte_size(first.xmp), facts);
+  }
   count_directories(tiff, bytes, next, first, facts);
   check_data(tiff, bytes, main);
 }

@@ -83,6 +83,7 @@ void read_webp(MediaBytes& bytes, ImageFacts& facts) {
       read_exif(bytes, data + (prefixed ? 6 : 0), size - (prefixed ? 6 : 0), facts);
     } else if (kind == "XMP ") {
       facts.has_xmp = true;
+      read_xmp(bytes, data, size, facts);
     }
     facts.channels = facts.has_alpha.value_or(false) ? 4 : 3;
     facts.color_mode = *facts.channels == 4 ? "RGBA" : "RGB";
