@@ -1,5 +1,6 @@
 #include "workloads/scan/video.h"
 
+#include "workloads/scan/audio_headers.h"
 #include "workloads/scan/video_formats.h"
 
 namespace millrace::scan {
@@ -19,6 +20,42 @@ VideoFacts read_video(Source& source, const MediaType& type) {
       case Format::kWebm:
         read_matroska(bytes, facts);
         break;
+      case Format::kAvi:
+        read_avi(bytes, facts);
+        break;
+      case Format::kMxf:
+        read_mxf(bytes, facts);
+        break;
+      case Format::kMpegTs:
+        read_mpeg_ts(bytes, facts);
+        break;
+      case Format::kOgg:
+      case Format::kOggVideo:
+      case Format::kOpus:
+        read_ogg(bytes, facts);
+        break;
+      case Format::kFlv:
+        read_flv(bytes, facts);
+        break;
+      case Format::kAsf:
+      case Format::kWma:
+        read_asf(bytes, facts);
+        break;
+      case Format::kWav:
+        read_wav(bytes, facts);
+        break;
+      case Format::kAiff:
+        read_aiff(bytes, facts);
+        break;
+      case Format::kMp3:
+        read_mp3(bytes, facts);
+        break;
+      case Format::kAac:
+        read_aac(bytes, facts);
+        break;
+      case Format::kFlac:
+        read_flac(bytes, 0, facts);
+        break;
       default:
         facts.status = ReadStatus::kUnsupported;
         facts.problem = "no reader for this format";
@@ -29,6 +66,8 @@ VideoFacts read_video(Source& source, const MediaType& type) {
     facts.status = useful ? ReadStatus::kPartial : ReadStatus::kBroken;
     facts.problem = error.what();
   }
+  for (AudioStream& stream : facts.audio_streams)
+    if (stream.channel_layout.empty()) stream.channel_layout = layout_of_count(stream.channels.value_or(0));
   return facts;
 }
 
