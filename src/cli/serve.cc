@@ -230,7 +230,13 @@ void serve(const Arguments& arguments) {
   services::S3Service s3(objects, {arguments.region, arguments.account, 4});
   services::LogsService logs(log_store, clock, arguments.account, arguments.region);
   services::EventOutlet outlet(driver, log_store, objects, clock);
-  events::Hub hub({arguments.region, arguments.account}, folder.events_db(), clock, outlet);
+  events::HubOptions hub_options;
+  hub_options.sealing = {
+      [&](std::string_view text, const std::string& place) { return secret_folder.vault.seal(text, place); },
+      [&](std::string_view text, const std::string& place) {
+        return std::string(secret_folder.vault.open(text, place).view());
+      }};
+  events::Hub hub({arguments.region, arguments.account}, folder.events_db(), clock, outlet, hub_options);
   services::ObjectFeed feed(objects, hub, services::TrailSelector(arguments.trail));
   services::EventsService events(hub);
   services::SchedulerService scheduler(hub);

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/random.h"
 #include "sql/migration.h"
 
@@ -85,6 +86,9 @@ EventRow read_event(const sql::Statement& row) {
   return e;
 }
 
+// What a sealed body begins with; one that is not begins with '{'.
+constexpr std::string_view kSealed = "sealed:";
+
 // Gives up what is left of a cached statement's rows, so that it does not hold the file.
 struct Running {
   explicit Running(sql::Statement& statement) : statement(statement) {}
@@ -96,7 +100,7 @@ struct Running {
 
 }  // namespace
 
-EventStore::EventStore(const std::string& path) {
+EventStore::EventStore(const std::string& path, Sealing sealing) : sealing_(std::move(sealing)) {
   sql::SqliteOptions options;
   options.exclusive = true;
   connection_ = sql::open_sqlite(path, options);
@@ -123,7 +127,24 @@ void EventStore::load(Registry& registry) {
                     Kind::kDestination, Kind::kGroup, Kind::kSchedule}) {
     auto rows = connection_->prepare("SELECT key, body FROM resources WHERE kind = $1");
     rows->bind(1, to_string(kind));
-    while (rows->step()) registry.restore(kind, std::string(rows->text(0)), rows->text(1));
+    std::vector<std::pair<std::string, std::string>> unsealed;
+    while (rows->step()) {
+      std::string key(rows->text(0)), body(rows->text(1));
+      if (body.starts_with(kSealed)) {
+        if (!sealing_.open)
+          throw base::CorruptError("the connection " + key + " needs the key it was sealed with");
+        const auto bytes = base::unbase64(std::string_view(body).substr(kSealed.size()));
+        body = sealing_.open(bytes.value_or(""), "connection " + key);
+      } else if (kind == Kind::kConnection && sealing_.seal) {
+        unsealed.emplace_back(key, body);
+      }
+      registry.restore(kind, key, body);
+    }
+    if (unsealed.empty()) continue;
+    connection_->execute("PRAGMA secure_delete = ON");
+    sql::Transaction transaction(*connection_);
+    for (const auto& [key, body] : unsealed) put_resource(kind, key, body);
+    transaction.commit();
   }
   auto rows = connection_->prepare("SELECT owner, matched, delivered, failed, dead FROM counts");
   while (rows->step())
@@ -131,6 +152,17 @@ void EventStore::load(Registry& registry) {
                                                    rows->int64(4)};
   rows = connection_->prepare("SELECT owner, at FROM fired");
   while (rows->step()) registry.fired[std::string(rows->text(0))] = rows->int64(1);
+}
+
+void EventStore::put_resource(Kind kind, const std::string& key, const std::string& body) {
+  const bool sealed = kind == Kind::kConnection && sealing_.seal;
+  statement(
+      "INSERT INTO resources(kind, key, body) VALUES ($1, $2, $3) "
+      "ON CONFLICT(kind, key) DO UPDATE SET body = excluded.body")
+      .bind(1, to_string(kind))
+      .bind(2, key)
+      .bind(3, sealed ? std::string(kSealed) + base::base64(sealing_.seal(body, "connection " + key)) : body)
+      .run();
 }
 
 std::pair<int64_t, int64_t> EventStore::counters() {
@@ -151,13 +183,7 @@ void EventStore::commit(const EventChanges& changes, const Registry& registry) {
   sql::Transaction transaction(*connection_);
   for (const auto& [kind, key] : changes.resources) {
     if (auto body = registry.serialise(kind, key)) {
-      statement(
-          "INSERT INTO resources(kind, key, body) VALUES ($1, $2, $3) "
-          "ON CONFLICT(kind, key) DO UPDATE SET body = excluded.body")
-          .bind(1, to_string(kind))
-          .bind(2, key)
-          .bind(3, *body)
-          .run();
+      put_resource(kind, key, *body);
     } else {
       statement("DELETE FROM resources WHERE kind = $1 AND key = $2")
           .bind(1, to_string(kind))

@@ -45,16 +45,25 @@ struct EventChanges {
   }
 };
 
+// How connections, which hold passwords, keys and client secrets, are encrypted on disk. `place` names where
+// the text belongs; elsewhere it cannot be opened. open() throws CorruptError.
+struct Sealing {
+  using Function = std::function<std::string(std::string_view text, const std::string& place)>;
+  Function seal, open;  // none: connections are on disk as they are
+};
+
 // Not thread-safe. Throws as sql::Connection does.
 class EventStore {
  public:
   // Opens or creates `path`. Throws ConflictError when another process has it, or when a newer version of
   // Millrace made it.
-  explicit EventStore(const std::string& path);
+  explicit EventStore(const std::string& path, Sealing sealing = {});
   ~EventStore();
 
   // Drawn when the file was made: tokens made of it are never those of another file.
   const std::string& id() const { return id_; }
+  // Connections that are there unsealed, from before there was sealing, are sealed. Throws CorruptError for
+  // one that was sealed with another key.
   void load(Registry& registry);
   // The highest numbers used so far: of events and of deliveries.
   std::pair<int64_t, int64_t> counters();
@@ -93,7 +102,9 @@ class EventStore {
 
  private:
   sql::Statement& statement(const char* text);
+  void put_resource(Kind kind, const std::string& key, const std::string& body);
 
+  const Sealing sealing_;
   std::unique_ptr<sql::Connection> connection_;
   std::vector<std::pair<const char*, std::unique_ptr<sql::Statement>>> statements_;
   std::string id_;

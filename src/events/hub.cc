@@ -36,7 +36,11 @@ bool may_match_source(std::string_view pattern, std::string_view source) {
 }  // namespace
 
 Hub::Hub(Place place, const std::string& path, const base::Clock& clock, Outlet& outlet, HubOptions options)
-    : place_(std::move(place)), options_(options), clock_(clock), outlet_(outlet), store_(path) {
+    : place_(std::move(place)),
+      options_(std::move(options)),
+      clock_(clock),
+      outlet_(outlet),
+      store_(path, options_.sealing) {
   gate_->hub = this;
   reload();
 }

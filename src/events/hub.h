@@ -29,6 +29,7 @@ namespace millrace::events {
 struct HubOptions {
   TimeMs retain_ms = TimeMs{7} * 24 * 3600 * 1000;     // events and ended deliveries
   TimeMs missed_window_ms = TimeMs{24} * 3600 * 1000;  // how long ago a rule may have missed its time
+  Sealing sealing = {};
 };
 
 // Thread-safe, but for start().
