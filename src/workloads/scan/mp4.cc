@@ -329,7 +329,7 @@ class Mp4Reader {
     }
     if (duration_ && timescale_)
       facts_.duration_s = static_cast<double>(duration_) / timescale_;
-    else if (index_duration_s_ > 0)
+    else if (index_duration_s_ > 0 && !(fragmented_ && whole_ && longest > 0))  // an index may be of one part
       facts_.duration_s = index_duration_s_;
     else if (longest > 0)
       facts_.duration_s = longest;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "workloads/scan/audio_headers.h"
@@ -16,6 +17,7 @@ constexpr uint64_t kHeadMax = 1024 * 1024;  // looked through until all streams 
 constexpr uint64_t kTailStep = 128 * 1024;  // looked through for the last time stamps, in steps
 constexpr uint64_t kTailMax = 1024 * 1024;
 constexpr size_t kStreamsMax = 128;
+constexpr uint64_t kTablesLate = 8;  // packets before the tables after which one begins again
 constexpr size_t kSectionMax = 4096;
 constexpr size_t kPacketMax = 16 * 1024;  // of the first packet of a stream, and of the last one of sound
 constexpr size_t kTimesWanted = 40;       // time stamps from which a frame rate is guessed
@@ -115,16 +117,29 @@ class TsReader {
   static bool begins(std::string_view p) { return u8(p.data() + 1) & 0x40; }
 
   void read_head() {
-    uint64_t end = std::min(bytes_.size(), start_ + kHeadMax);
+    uint64_t end = std::min(bytes_.size(), start_ + kHeadMax), seen = 0;
     each_packet(start_, end, [&](std::string_view p) {
+      ++seen;
+      bool knew = !streams_.empty();
       unsigned pid = pid_of(p);
       std::string_view payload = payload_of(p);
       if (pid == 0 || std::find(table_pids_.begin(), table_pids_.end(), pid) != table_pids_.end())
         add_section(pid, begins(p), payload);
       else if (TsStream* stream = stream_of(pid); stream && !(u8(p.data() + 3) & 0xC0))
         add_head(*stream, begins(p), payload);
+      if (!knew && !streams_.empty() &&
+          seen > kTablesLate) {  // a piece of a stream: what came before counts too
+        late_ = true;
+        return false;
+      }
       return !all_known();
     });
+    if (std::exchange(late_, false))
+      each_packet(start_, end, [&](std::string_view p) {
+        if (TsStream* stream = stream_of(pid_of(p)); stream && !(u8(p.data() + 3) & 0xC0))
+          add_head(*stream, begins(p), payload_of(p));
+        return !all_known();
+      });
     for (TsStream& stream : streams_) {
       if (stream.collecting) identify(stream);
       stream.collecting = false;
@@ -453,7 +468,7 @@ class TsReader {
   std::vector<unsigned> table_pids_;
   std::vector<Section> sections_;
   std::vector<TsStream> streams_;
-  bool lost_ = false;
+  bool lost_ = false, late_ = false;
 };
 
 }  // namespace

@@ -231,11 +231,11 @@ class MxfReader {
   }
 
   static bool is_wanted(uint16_t tag) {
-    static constexpr uint16_t kWanted[] = {0x0201, 0x0202, 0x1001, 0x1501, 0x1502, 0x1503, 0x3001, 0x3002,
-                                           0x3004, 0x3006, 0x3201, 0x3202, 0x3203, 0x320C, 0x320E, 0x3210,
-                                           0x3219, 0x321A, 0x3301, 0x3302, 0x3304, 0x3305, 0x3308, 0x3C01,
-                                           0x3C02, 0x3C04, 0x3C06, 0x3D01, 0x3D03, 0x3D06, 0x3D07, 0x4401,
-                                           0x4402, 0x4403, 0x4701, 0x4801, 0x4803, 0x4B01, 0x8007};
+    static constexpr uint16_t kWanted[] = {
+        0x0201, 0x0202, 0x1001, 0x1501, 0x1502, 0x1503, 0x3001, 0x3002, 0x3004, 0x3006, 0x3201,
+        0x3202, 0x3203, 0x3208, 0x3209, 0x320C, 0x320E, 0x3210, 0x3219, 0x321A, 0x3301, 0x3302,
+        0x3304, 0x3305, 0x3308, 0x3C01, 0x3C02, 0x3C04, 0x3C06, 0x3D01, 0x3D03, 0x3D06, 0x3D07,
+        0x4401, 0x4402, 0x4403, 0x4701, 0x4801, 0x4803, 0x4B01, 0x8007};
     return std::binary_search(std::begin(kWanted), std::end(kWanted), tag);
   }
 
@@ -262,6 +262,8 @@ class MxfReader {
       if (!facts_.duration_s && set.length(0x3002) && set.ratio(0x3001))
         facts_.duration_s = static_cast<double>(set.length(0x3002)) / set.ratio(0x3001)->value();
     }
+    // Immersive sound and the like have descriptors of kinds that say nothing we know.
+    if (facts_.audio_streams.empty()) facts_.audio_streams.resize(sound_tracks_);
     if (facts_.video_streams == 0) facts_.fps.reset(), facts_.frame_count.reset();
     for (AudioStream& stream : facts_.audio_streams) stream.duration_s = facts_.duration_s;
     set_bit_rate(facts_, bytes_.size());
@@ -277,11 +279,11 @@ class MxfReader {
         if (const Set* descriptor = find(package.get(0x4701));
             descriptor && descriptor->kind == kTapeDescriptor)
           facts_.reel = clean_text(utf16be_text(package.get(0x4402)), 255);
-        each_of(package.get(0x4403), [&](const Set& track) { read_track(track); });
+        each_of(package.get(0x4403), [&](const Set& track) { read_track(track, kind == kSourcePackage); });
       }
   }
 
-  void read_track(const Set& track) {
+  void read_track(const Set& track, bool of_source) {
     const Set* sequence = find(track.get(0x4803));
     auto rate = track.ratio(0x4B01);
     if (!sequence || !rate) return;
@@ -295,6 +297,7 @@ class MxfReader {
         facts_.timecode = timecode_of_frame(static_cast<uint32_t>(start), base, part.number(0x1503) != 0);
     });
     MxfEssence essence = mxf_essence(definition);
+    if (essence == MxfEssence::kSound && of_source && sound_tracks_ < 256) ++sound_tracks_;
     if (length &&
         (essence == MxfEssence::kPicture || essence == MxfEssence::kSound || essence == MxfEssence::kData) &&
         (!facts_.duration_s || essence == MxfEssence::kPicture) && !picture_known_)
@@ -326,12 +329,13 @@ class MxfReader {
   }
 
   void read_picture(const Set& set) {
-    uint64_t width = set.number(0x3203), height = set.number(0x3202);
+    // What is stored is in whole macroblocks; what is shown is the picture. But of D-10, whose lines of data
+    // are shown by no one and coded all the same.
+    bool shown = set.number(0x3209) != 0 && set.number(0x3208) != 0 && !mxf_is_d10(set.get(0x3004));
+    uint64_t width = set.number(shown ? 0x3209 : 0x3203), height = set.number(shown ? 0x3208 : 0x3202);
     uint64_t layout = set.get(0x320C).empty() ? 0 : set.number(0x320C);
     if (layout == 1 || layout == 3) height *= 2;  // of a field
     name_picture(set);
-    // What is stored is in whole macroblocks for some codecs; 1088 lines are 1080.
-    if (height == 1088 && width == 1920) height = 1080;
     if (width > 0 && height > 0 && width < 65536 && height < 65536) {
       facts_.resolution_x = static_cast<uint32_t>(width);
       facts_.resolution_y = static_cast<uint32_t>(height);
@@ -388,6 +392,7 @@ class MxfReader {
   VideoFacts& facts_;
   std::vector<Set> sets_;
   uint64_t stored_ = 0;
+  size_t sound_tracks_ = 0;  // of source packages
   bool open_ = false, picture_known_ = false;
 };
 

@@ -19,19 +19,12 @@ struct LabelRow {
   std::string_view tail, name;
 };
 constexpr LabelRow kPictureCodings[] = {
-    {"\x04\x01\x02\x02\x01\x01\x11"sv, "mpeg1video"},
-    {"\x04\x01\x02\x02\x01\x10"sv, "mpeg1video"},
-    {"\x04\x01\x02\x02\x01\x20"sv, "mpeg4"},
-    {"\x04\x01\x02\x02\x01\x40"sv, "hevc"},
-    {"\x04\x01\x02\x02\x01"sv, "mpeg2video"},
-    {"\x04\x01\x02\x02\x02"sv, "dvvideo"},
-    {"\x04\x01\x02\x02\x03\x01"sv, "jpeg2000"},
-    {"\x04\x01\x02\x02\x03\x06"sv, "prores"},
-    {"\x04\x01\x02\x02\x03\x09"sv, "ffv1"},
-    {"\x04\x01\x02\x02\x71"sv, "dnxhd"},
-    {"\x04\x01\x02\x02\x70"sv, "vc1"},
-    {"\x04\x01\x02\x01\x01"sv, "rawvideo"},
-    {"\x04\x01\x02\x01\x7F"sv, "rawvideo"},
+    {"\x04\x01\x02\x02\x01\x10"sv, "mpeg1video"}, {"\x04\x01\x02\x02\x01\x20"sv, "mpeg4"},
+    {"\x04\x01\x02\x02\x01\x40"sv, "hevc"},       {"\x04\x01\x02\x02\x01"sv, "mpeg2video"},
+    {"\x04\x01\x02\x02\x02"sv, "dvvideo"},        {"\x04\x01\x02\x02\x03\x01"sv, "jpeg2000"},
+    {"\x04\x01\x02\x02\x03\x06"sv, "prores"},     {"\x04\x01\x02\x02\x03\x09"sv, "ffv1"},
+    {"\x04\x01\x02\x02\x71"sv, "dnxhd"},          {"\x04\x01\x02\x02\x70"sv, "vc1"},
+    {"\x04\x01\x02\x01\x01"sv, "rawvideo"},       {"\x04\x01\x02\x01\x7F"sv, "rawvideo"},
     {"\x0E\x04\x02\x01\x02\x04\x01"sv, "dnxhd"},
 };
 // Essence containers: 0D 01 03 01 02, then the mapping.
@@ -92,6 +85,8 @@ std::string mxf_sound_codec(std::string_view coding, std::string_view container,
   bool big = is(coding, "\x04\x02\x02\x01\x7E"sv);
   return width == 8 ? "pcm_u8" : pcm_name(width, false, big, true);
 }
+
+bool mxf_is_d10(std::string_view container) { return is(container, "\x0D\x01\x03\x01\x02\x01"sv); }
 
 unsigned mxf_primaries(std::string_view label) {
   static constexpr unsigned kCodes[] = {2, 6, 5, 1, 9, 10, 12, 11};

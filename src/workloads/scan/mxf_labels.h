@@ -17,6 +17,8 @@ std::string mxf_picture_codec(std::string_view coding, std::string_view containe
 std::string mxf_picture_profile(std::string_view coding);
 std::string mxf_sound_codec(std::string_view coding, std::string_view container, unsigned bits);
 
+bool mxf_is_d10(std::string_view container);  // IMX, SMPTE ST 386
+
 // Code points of ITU-T H.273; 2 (unspecified) for unknown and absent ones.
 unsigned mxf_primaries(std::string_view label);
 unsigned mxf_transfer(std::string_view label);

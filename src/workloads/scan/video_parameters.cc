@@ -1,6 +1,7 @@
 #include "workloads/scan/video_parameters.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "workloads/scan/bit_reader.h"
@@ -30,6 +31,10 @@ void set_size(VideoFacts& facts, uint64_t width, uint64_t height) {
 
 void set_rate(VideoFacts& facts, uint64_t num, uint64_t den) {
   if (facts.fps || num == 0 || den == 0 || num / den > 1000) return;
+  // Some encoders write 29.97 for what is 30000/1001.
+  double ntsc = static_cast<double>(num) / static_cast<double>(den) * 1.001;
+  if (den != 1001 && std::abs(ntsc - std::round(ntsc)) < 1e-4 && std::round(ntsc) >= 1)
+    num = static_cast<uint64_t>(std::llround(ntsc)) * 1000, den = 1001;
   facts.fps = reduced(static_cast<int64_t>(num), static_cast<int64_t>(den));
 }
 
