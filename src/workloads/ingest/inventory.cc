@@ -317,22 +317,23 @@ InventoryResult make_inventory(const std::string& tree_folder, const InventoryOp
 }
 
 base::json::object to_json(const InventoryResult& result) {
-  base::json::object object = {{"files", result.files},
-                               {"bytes", result.bytes},
-                               {"binaryFiles", result.binary_files},
-                               {"code", result.code},
-                               {"comment", result.comment},
-                               {"blank", result.blank},
-                               {"symbols", result.symbols},
-                               {"dependencies", result.dependencies}};
+  auto number = [](uint64_t value) { return static_cast<int64_t>(value); };
+  base::json::object object = {{"files", number(result.files)},
+                               {"bytes", number(result.bytes)},
+                               {"binaryFiles", number(result.binary_files)},
+                               {"code", number(result.code)},
+                               {"comment", number(result.comment)},
+                               {"blank", number(result.blank)},
+                               {"symbols", number(result.symbols)},
+                               {"dependencies", number(result.dependencies)}};
   base::json::array languages, licences, notes;
   for (const LanguageSum& language : result.languages)
     languages.push_back({{"name", language.name},
-                         {"files", language.files},
-                         {"bytes", language.bytes},
-                         {"code", language.code},
-                         {"comment", language.comment},
-                         {"blank", language.blank}});
+                         {"files", number(language.files)},
+                         {"bytes", number(language.bytes)},
+                         {"code", number(language.code)},
+                         {"comment", number(language.comment)},
+                         {"blank", number(language.blank)}});
   for (const std::string& licence : result.licences) licences.emplace_back(licence);
   for (const std::string& note : result.notes) notes.emplace_back(base::to_utf8(note));
   object["languages"] = std::move(languages);

@@ -21,9 +21,9 @@ namespace millrace::ingest {
 class Ctags;
 
 struct InventoryOptions {
-  std::string file;  // written whole or not at all, mode 0600, not synced
+  std::string file = {};  // written whole or not at all, mode 0600, not synced
   // What every row says of its repository.
-  std::string origin, repository, branch, changeset;
+  std::string origin = {}, repository = {}, branch = {}, changeset = {};
   // Symbols come from here; null: none. One for each thread that makes inventories (ctags.h).
   Ctags* ctags = nullptr;
   // Larger files count with their size only.

@@ -17,12 +17,12 @@
 namespace millrace::ingest {
 
 struct SnapshotOptions {
-  std::string file;  // written whole or not at all, mode 0600, not synced; "" with `sink`
-  std::function<void(std::string_view bytes)> sink;  // instead of `file`: the compressed bytes, in order
-  int64_t mtime_s = 0;     // of every entry, seconds since the epoch: the time of the commit
-  std::string commit;      // noted as `git archive` notes it (git get-tar-commit-id); may be empty
-  int level = 3;           // of zstd
-  uint64_t bytes_max = 0;  // of the files' content; more is a CorruptError, code "too-large". 0: no limit
+  std::string file = {};  // written whole or not at all, mode 0600, not synced; "" with `sink`
+  std::function<void(std::string_view bytes)> sink = {};  // instead of `file`: the compressed bytes, in order
+  int64_t mtime_s = 0;      // of every entry, seconds since the epoch: the time of the commit
+  std::string commit = {};  // noted as `git archive` notes it (git get-tar-commit-id); may be empty
+  int level = 3;            // of zstd
+  uint64_t bytes_max = 0;   // of the files' content; more is a CorruptError, code "too-large". 0: no limit
 };
 
 struct SnapshotResult {
