@@ -22,7 +22,11 @@ std::optional<Shard> make_shard(std::string_view index, std::string_view count) 
 
 }  // namespace
 
-bool Shard::has(std::string_view item) const { return whole() || base::xxh3(item) % count == index; }
+uint32_t shard_of_item(std::string_view item, uint32_t count) {
+  return static_cast<uint32_t>(base::xxh3(item) % count);
+}
+
+bool Shard::has(std::string_view item) const { return whole() || shard_of_item(item, count) == index; }
 
 Shard parse_shard(std::string_view text) {
   size_t slash = text.find('/');

@@ -16,6 +16,9 @@ struct Shard {
   bool has(std::string_view item) const;
 };
 
+// The index of the part that `item` belongs to.
+uint32_t shard_of_item(std::string_view item, uint32_t count);
+
 // "I/N" with 0 <= I < N <= 10,000; UsageError otherwise.
 Shard parse_shard(std::string_view text);
 

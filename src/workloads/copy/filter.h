@@ -1,23 +1,12 @@
-// Which keys a row takes: include and exclude patterns as `aws s3 sync` has them.
+// Which keys a row takes; patterns are of keys relative to the row's source and destination.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
+#include "workloads/filter.h"
 
 namespace millrace::copy {
 
-// Shell patterns over the whole text: '*' any run of characters (also '/', also none), '?' one character,
-// [abc], [a-z], [!abc]. A '[' that is never closed stands for itself. At worst O(pattern * text) steps.
-bool pattern_match(std::string_view pattern, std::string_view text);
-
-struct FilterRule {
-  bool include = true;
-  std::string pattern;  // of keys relative to the row's source and destination
-  bool operator==(const FilterRule&) const = default;
-};
-
-// The last rule that matches decides; a key that no rule matches is taken.
-bool takes(const std::vector<FilterRule>& rules, std::string_view key);
+using workloads::FilterRule;
+using workloads::pattern_match;
+using workloads::takes;
 
 }  // namespace millrace::copy

@@ -49,4 +49,7 @@ bool is_absolute_blend_path(std::string_view raw);
 // Empty for an empty `raw`.
 std::string resolve_blend_path(std::string_view raw, std::string_view blend_path);
 
+// Stands in raw paths that Blender makes of the file's own name, without ".blend": "//blendcache_<blend>/…".
+inline constexpr std::string_view kBlendNameMark = "<blend>";
+
 }  // namespace millrace::scan

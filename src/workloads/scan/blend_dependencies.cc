@@ -1,5 +1,7 @@
 #include "workloads/scan/blend_dependencies.h"
 
+#include <algorithm>
+
 #include "workloads/scan/blend.h"
 #include "workloads/scan/blend_scenes.h"
 
@@ -18,7 +20,7 @@ enum ImageSource {
 enum ClipSource { kClipSequence = 1, kClipMovie = 2 };
 enum StripType { kStripImage = 0, kStripMovie = 3, kStripSoundRam = 4, kStripSoundHd = 5 };
 enum ModifierType { kCloth = 22, kSmoke = 31, kOcean = 39, kMeshCache = 46, kFluid = 56, kNodes = 57 };
-constexpr int64_t kPointCacheExternal = 512;
+constexpr int64_t kPointCacheBaked = 1, kPointCacheDisk = 64, kPointCacheExternal = 512;
 constexpr int64_t kFluidIsDomain = 1;
 constexpr size_t kUdimTilesMax = 1000;
 constexpr size_t kTextPathMax = 4096;
@@ -216,11 +218,36 @@ class Collector {
         point_cache(object, particles->pointer("pointcache"));
   }
 
-  // A simulation's own cache is named after the .blend and is not asked for; one made elsewhere is.
+  // The frames of a simulation: made elsewhere, or baked to the folder that is named after the .blend. A
+  // cache that was never baked, or lies in the .blend, needs no file.
   void point_cache(uint32_t object, uint64_t address) {
     std::optional<BlendRecord> cache = data(object, address);
-    if (cache && (cache->integer("flag") & kPointCacheExternal) != 0)
-      add("cache", cache->text("path"), false);
+    if (!cache) return;
+    const int64_t flags = cache->integer("flag");
+    std::string folder, name = cache->text("name");
+    if ((flags & kPointCacheExternal) != 0) {
+      folder = cache->text("path");
+      if (folder.empty()) return;
+      if (!folder.ends_with('/') && !folder.ends_with('\\')) folder += '/';
+    } else if ((flags & kPointCacheDisk) != 0 && (flags & kPointCacheBaked) != 0) {
+      folder = "//blendcache_" + std::string(kBlendNameMark) + "/";
+    } else {
+      return;
+    }
+    // Files are named by the letters of the cache, or of its object, in hexadecimal; those made elsewhere as
+    // they are.
+    const bool external = (flags & kPointCacheExternal) != 0;
+    if (external && name.empty()) return void(add("cache", folder, false));
+    std::string stem = external ? name : "";
+    if (!external) {
+      for (unsigned char c : name.empty() ? owner_ : name) {
+        static constexpr char kDigits[] = "0123456789ABCDEF";
+        stem += {kDigits[c >> 4], kDigits[c & 15]};
+      }
+    }
+    const int64_t index = std::clamp<int64_t>(cache->integer("index"), 0, 99);
+    add("cache", folder + stem + "_######_" + (index < 10 ? "0" : "") + std::to_string(index) + ".bphys",
+        false);
   }
 
   std::optional<BlendRecord> data(uint32_t owner, uint64_t address) {

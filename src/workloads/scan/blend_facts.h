@@ -33,7 +33,18 @@ struct BlendScene {
   std::string output_format;  // "PNG", "OPEN_EXR", ...; the number as text when unknown
   std::string view_transform;
   std::string display_device;
-  std::string camera;  // name of the camera object, empty when none
+  std::string look;
+  double exposure = 0.0;
+  double gamma = 1.0;
+  std::string sequencer_color_space;
+  std::string output_color_mode;   // "BW", "RGB", "RGBA"
+  std::string output_color_depth;  // "8", "16", "32" bits of a channel
+  std::string output_codec;        // of OpenEXR: "ZIP", "DWAA" ...
+  int64_t output_quality = 0;      // of JPEG and the like, per cent
+  bool compositing = false;        // a compositor's nodes are in use
+  std::string unit_system;         // "NONE", "METRIC", "IMPERIAL"
+  std::string time_remap;          // "100:200": so many old frames become so many; empty when they stay
+  std::string camera;              // name of the camera object, empty when none
   std::string world;
   double unit_scale = 1.0;
   std::vector<std::string> view_layers;

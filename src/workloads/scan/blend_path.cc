@@ -65,6 +65,10 @@ std::string resolve_blend_path(std::string_view raw, std::string_view blend_path
   if (absolute) return normalise(path);
   size_t skip = path.starts_with("//") ? 2 : 0;
   size_t folder = blend_path.rfind('/');
+  if (size_t at = path.find(kBlendNameMark); at != std::string::npos) {
+    std::string_view name = blend_path.substr(folder == std::string_view::npos ? 0 : folder + 1);
+    path.replace(at, kBlendNameMark.size(), name.substr(0, name.rfind('.')));
+  }
   std::string start = folder == std::string_view::npos ? "" : std::string(blend_path.substr(0, folder + 1));
   return normalise(start + path.substr(skip));
 }

@@ -27,6 +27,26 @@ std::string output_format(int64_t number) {
   return std::to_string(number);
 }
 
+std::string color_mode(int64_t planes) {
+  return planes == 8 ? "BW" : planes == 24 ? "RGB" : planes == 32 ? "RGBA" : "";
+}
+
+// One bit of the field says it (R_IMF_CHAN_DEPTH_*).
+std::string color_depth(int64_t bits) {
+  static constexpr std::pair<int64_t, const char*> kDepths[] = {{1, "1"},   {2, "8"},   {4, "10"}, {8, "12"},
+                                                                {16, "16"}, {32, "24"}, {64, "32"}};
+  for (const auto& [bit, text] : kDepths)
+    if (bits == bit) return text;
+  return "";
+}
+
+std::string exr_codec(int64_t number) {
+  static constexpr const char* kCodecs[] = {"NONE", "PXR24", "ZIP",  "PIZ",  "RLE",
+                                            "ZIPS", "B44",   "B44A", "DWAA", "DWAB"};
+  number &= 63;  // what stands above is for others
+  return number >= 0 && number < static_cast<int64_t>(std::size(kCodecs)) ? kCodecs[number] : "";
+}
+
 std::string render_engine(const BlendRecord& scene) {
   std::string engine = scene.text("r.engine");
   if (!engine.empty()) return engine;
@@ -75,6 +95,24 @@ BlendScene read_scene(BlendFile& file, uint32_t index, const BlendRecord& record
       output_format(record.integer(record.has("r.im_format.imtype") ? "r.im_format.imtype" : "r.imtype"));
   scene.view_transform = record.text("view_settings.view_transform");
   scene.display_device = record.text("display_settings.display_device");
+  scene.look = record.text("view_settings.look");
+  scene.exposure = record.number("view_settings.exposure", 0.0);
+  scene.gamma = record.number("view_settings.gamma", 1.0);
+  scene.sequencer_color_space = record.text("sequencer_colorspace_settings.name");
+  if (record.has("r.im_format.imtype")) {
+    scene.output_color_mode = color_mode(record.integer("r.im_format.planes"));
+    scene.output_color_depth = color_depth(record.integer("r.im_format.depth"));
+    scene.output_quality = record.integer("r.im_format.quality");
+    if (scene.output_format.starts_with("OPEN_EXR"))
+      scene.output_codec = exr_codec(record.integer("r.im_format.exr_codec"));
+  }
+  scene.compositing = record.integer("use_nodes") != 0 || record.pointer("compositing_node_group") != 0;
+  static constexpr const char* kUnits[] = {"NONE", "METRIC", "IMPERIAL"};
+  const int64_t units = record.integer("unit.system");
+  if (record.has("unit.system") && units >= 0 && units < 3) scene.unit_system = kUnits[units];
+  const int64_t remap_old = record.integer("r.framapto"), remap_new = record.integer("r.images");
+  if (remap_old > 0 && remap_new > 0 && remap_old != remap_new)
+    scene.time_remap = std::to_string(remap_old) + ":" + std::to_string(remap_new);
   scene.camera = file.id_name(record.pointer("camera"));
   scene.world = file.id_name(record.pointer("world"));
   scene.unit_scale = record.number("unit.scale_length", 1.0);

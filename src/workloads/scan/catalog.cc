@@ -25,14 +25,20 @@ void append_parameters(std::string& sql, size_t first, size_t count) {
 std::string upsert_sql(const Table& table, size_t rows) {
   std::string sql = "INSERT INTO " + std::string(table.name) + "(";
   std::string updates;
-  for (std::string_view column : table.columns) {
+  for (const auto& [column, type] : table.columns) {
     if (sql.back() != '(') sql += ',';
     sql += column;
-    if (table.key.find(column) != std::string_view::npos) continue;
+    if (table.key.find(column) != std::string_view::npos || column == "first_scan_id") continue;
     if (!updates.empty()) updates += ',';
     updates += column;
     if (column == "scan_id") {  // a scan that began later may have been here first
       updates += "=CASE WHEN files.scan_id>excluded.scan_id THEN files.scan_id ELSE excluded.scan_id END";
+    } else if (column == "sha256") {  // a scan without --hash does not know it; other content has another one
+      updates +=
+          "=CASE WHEN excluded.sha256 IS NULL AND files.file_size=excluded.file_size AND "
+          "coalesce(files.etag,'')=coalesce(excluded.etag,'') AND "
+          "coalesce(files.mtime_ns,0)=coalesce(excluded.mtime_ns,0) THEN files.sha256 ELSE excluded.sha256 "
+          "END";
     } else {
       updates += "=excluded." + std::string(column);
     }
@@ -63,28 +69,48 @@ std::unique_ptr<sql::Connection> open_catalog(const std::string& url) {
   return connection;
 }
 
+std::unique_ptr<sql::Connection> open_if_catalog(const std::string& url) {
+  if (auto path = sql::sqlite_path(url)) {
+    std::error_code error;
+    if (*path != ":memory:" && !std::filesystem::exists(*path, error)) return nullptr;
+  }
+  std::unique_ptr<sql::Connection> connection = sql::open_url(url);
+  return is_catalog(*connection) ? std::move(connection) : nullptr;
+}
+
+std::unique_ptr<sql::Connection> open_existing_catalog(const std::string& url) {
+  std::unique_ptr<sql::Connection> connection = open_if_catalog(url);
+  if (!connection) {
+    throw base::NotFoundError("there is no catalogue in " + sql::without_password(url) +
+                              "; make one with: millrace scan FOLDER --database URL");
+  }
+  migrate_schema(*connection);
+  return connection;
+}
+
 PathRange paths_below(std::string_view base) {
   PathRange range{workloads::storage_text(base), workloads::storage_text(base)};
   range.end.back() = '/' + 1;
   return range;
 }
 
-KnownFiles::KnownFiles(sql::Connection& connection, const PathRange& range) : connection_(connection) {
-  auto any = connection_.prepare("SELECT 1 FROM files WHERE file_path>=$1 AND file_path<$2 LIMIT 1");
+KnownFiles::KnownFiles(sql::Connection* connection, const PathRange& range) : connection_(connection) {
+  if (connection_ == nullptr) return;
+  auto any = connection_->prepare("SELECT 1 FROM files WHERE file_path>=$1 AND file_path<$2 LIMIT 1");
   any->bind(1, range.first).bind(2, range.end);
   none_ = !any->step();
+  any->reset();
+  has_hashes_ = catalog_version(*connection_) >= 2;
 }
 
 std::vector<KnownFiles::File> KnownFiles::find(const std::vector<std::string>& paths) {
   std::vector<File> files(paths.size());
   if (none_ || paths.empty()) return files;
   if (!query_) {
-    std::string sql =
-        "SELECT file_path,id,file_size,mtime_ns,etag,reader_version,file_type,status,error FROM files WHERE "
-        "file_path "
-        "IN (";
+    std::string sql = "SELECT file_path,id,file_size,mtime_ns,etag,reader_version,file_type,status,error," +
+                      std::string(has_hashes_ ? "sha256" : "NULL") + " FROM files WHERE file_path IN (";
     append_parameters(sql, 1, kAskedMax);
-    query_ = connection_.prepare(sql + ")");
+    query_ = connection_->prepare(sql + ")");
   }
   std::unordered_map<std::string_view, size_t> position;
   for (size_t i = 0; i < kAskedMax; ++i) {
@@ -104,6 +130,7 @@ std::vector<KnownFiles::File> KnownFiles::find(const std::vector<std::string>& p
     file.file_type = query_->text(6);
     file.status = query_->text(7);
     if (!query_->is_null(8)) file.error = query_->text(8);
+    file.has_hash = !query_->is_null(9);
   }
   return files;
 }
@@ -150,9 +177,9 @@ void CatalogWriter::store(const Batch& batch, size_t first, size_t last) {
     if (batch.outcomes[i].id != 0) known.push_back(batch.outcomes[i].id);
   }
   // A changed file may have fewer scenes than before, or be of another type.
-  for (std::string_view table :
-       {"images", "videos", "audio", "blend_files", "blend_scenes", "dependencies"}) {
-    update_by_ids("DELETE FROM " + std::string(table) + " WHERE file_id IN ", known, nullptr);
+  for (const Table* table : written_tables()) {
+    if (table == &kFiles) continue;
+    update_by_ids("DELETE FROM " + std::string(table->name) + " WHERE file_id IN ", known, nullptr);
   }
   std::vector<int64_t> ids = upsert_files(batch, first, last);
   insert_rows(kImages, batch.images, ids, first, last);

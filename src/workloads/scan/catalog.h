@@ -20,12 +20,20 @@ namespace millrace::scan {
 // connection could see.
 std::unique_ptr<sql::Connection> open_catalog(const std::string& url);
 
+// As open_catalog(), but makes nothing: NotFoundError when there is none.
+std::unique_ptr<sql::Connection> open_existing_catalog(const std::string& url);
+// Without touching it: of whatever version it is; null when there is none.
+std::unique_ptr<sql::Connection> open_if_catalog(const std::string& url);
+
 // Where in the catalogue a scan's root lies: the paths from `first` on and before `end`, in byte order.
 struct PathRange {
   std::string first, end;
 };
 // All paths below `base`, which ends in '/', as bytes.
 PathRange paths_below(std::string_view base);
+
+// Folders remembered because they could not be listed; with more, nothing is taken for vanished.
+inline constexpr size_t kUnlistableMax = 1000;
 
 // What the catalogue knows about files.
 class KnownFiles {
@@ -39,15 +47,18 @@ class KnownFiles {
     std::string etag;
     int64_t reader_version = 0;
     std::string file_type, status, error;
+    bool has_hash = false;
   };
 
-  KnownFiles(sql::Connection& connection, const PathRange& range);
+  // `connection` null: nothing is known. It may be of an older version.
+  KnownFiles(sql::Connection* connection, const PathRange& range);
   // One answer for each of at most kAskedMax paths (in database form).
   std::vector<File> find(const std::vector<std::string>& paths);
 
  private:
-  sql::Connection& connection_;
-  bool none_;  // nothing in the range when this scan began: nothing to ask for
+  sql::Connection* connection_;
+  bool has_hashes_ = false;
+  bool none_ = true;  // nothing in the range when this scan began: nothing to ask for
   std::unique_ptr<sql::Statement> query_;
 };
 

@@ -13,6 +13,7 @@ namespace millrace::scan {
 namespace {
 
 constexpr int64_t kPage = 500;
+constexpr int64_t kNamesakesMax = 50;         // looked at for one missing file
 constexpr int64_t kPatternFilesMax = 20'000;  // looked at for one pattern
 
 struct Edge {
@@ -21,11 +22,14 @@ struct Edge {
   std::optional<int64_t> target;  // as the catalogue's paths say now
   std::optional<int64_t> old_target;
   std::optional<bool> old_exists;
+  bool packed = false;
+  std::string old_suggestion;
 };
 
 struct Found {
   bool exists = false;
   std::optional<int64_t> file;
+  std::string suggestion;  // where a file of that name is, when this one is not there
 };
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -73,29 +77,60 @@ class Resolver {
   Resolver(sql::Connection& connection, objects::ObjectReader& reader, const ScanContext& context)
       : reader_(reader),
         context_(context),
+        by_name_(connection.prepare("SELECT file_path FROM files WHERE lower(file_name)=lower($1) AND "
+                                    "status<>'missing' ORDER BY file_path LIMIT $2")),
         by_path_(connection.prepare("SELECT id FROM files WHERE file_path=$1 AND status<>'missing'")),
         by_prefix_(connection.prepare("SELECT id,file_path FROM files WHERE file_path>=$1 AND file_path<$2 "
                                       "AND status<>'missing' ORDER BY "
                                       "file_path LIMIT $3")) {}
 
   Found resolve(const Edge& edge) {
-    if (edge.target) return {true, edge.target};
+    Found found = look_up(edge);
+    if (!found.exists && !edge.packed && !edge.path.empty()) found.suggestion = namesake(edge.path);
+    return found;
+  }
+
+ private:
+  Found look_up(const Edge& edge) {
+    if (edge.target) return {true, edge.target, {}};
     if (edge.path.empty()) return {};
     if (pattern_start(edge.path) != std::string::npos) return resolve_pattern(edge);
     if (edge.kind == "cache" || edge.kind == "volume") {  // may be a folder
       by_prefix_->bind(1, edge.path + "/").bind(2, edge.path + "0").bind(3, int64_t{1});
       bool found = by_prefix_->step();
       by_prefix_->reset();
-      if (found) return {true, std::nullopt};
+      if (found) return {true, std::nullopt, {}};
     }
-    return {in_store(edge.path), std::nullopt};
+    return {in_store(edge.path), std::nullopt, {}};
   }
 
- private:
+  // The file of the same name, in any case, whose path ends most like `path`. A name that many files have
+  // says nothing unless more than the name agrees.
+  std::string namesake(const std::string& path) {
+    by_name_->bind(1, std::string_view(path).substr(path.rfind('/') + 1)).bind(2, kNamesakesMax);
+    const std::string wanted = base::to_lower(path);
+    std::string best;
+    size_t best_length = 0, name_length = path.size() - (path.rfind('/') + 1), found = 0;
+    while (by_name_->step()) {
+      ++found;
+      std::string candidate(by_name_->text(0));
+      const std::string lower = base::to_lower(candidate);
+      size_t length = 0;
+      while (length < lower.size() && length < wanted.size() &&
+             lower[lower.size() - 1 - length] == wanted[wanted.size() - 1 - length])
+        ++length;
+      if (length > best_length) {
+        best_length = length;
+        best = std::move(candidate);
+      }
+    }
+    return found == 1 || best_length > name_length + 1 ? best : "";
+  }
+
   Found resolve_pattern(const Edge& edge) {
     size_t udim = edge.path.find("<UDIM>");
     if (!edge.tiles.empty() && udim != std::string::npos) {
-      Found found{true, std::nullopt};
+      Found found{true, std::nullopt, {}};
       const base::json::value tiles = base::parse_json(edge.tiles);
       for (const base::json::value& tile : tiles.as_array()) {
         std::string path = edge.path;
@@ -110,7 +145,7 @@ class Resolver {
     by_prefix_->bind(1, prefix).bind(2, prefix + "\x7f").bind(3, kPatternFilesMax);
     Found found;
     while (!found.exists && by_prefix_->step()) {
-      if (pattern_match(edge.path, by_prefix_->text(1))) found = {true, by_prefix_->int64(0)};
+      if (pattern_match(edge.path, by_prefix_->text(1))) found = {true, by_prefix_->int64(0), {}};
     }
     by_prefix_->reset();
     return found;
@@ -142,7 +177,7 @@ class Resolver {
 
   objects::ObjectReader& reader_;
   const ScanContext& context_;
-  std::unique_ptr<sql::Statement> by_path_, by_prefix_;
+  std::unique_ptr<sql::Statement> by_name_, by_path_, by_prefix_;
 };
 
 std::vector<Edge> next_page(sql::Statement& query) {
@@ -156,6 +191,8 @@ std::vector<Edge> next_page(sql::Statement& query) {
     if (!query.is_null(4)) edge.target = query.int64(4);
     if (!query.is_null(5)) edge.old_target = query.int64(5);
     if (!query.is_null(6)) edge.old_exists = query.int64(6) != 0;
+    edge.packed = query.int64(7) != 0;
+    if (!query.is_null(8)) edge.old_suggestion = query.text(8);
   }
   return edges;
 }
@@ -166,12 +203,13 @@ void resolve_dependencies(sql::Connection& connection, objects::ObjectReader& re
                           const ScanContext& context, const PathRange& range, const std::atomic<bool>& stop) {
   Resolver resolver(connection, reader, context);
   auto query = connection.prepare(
-      "SELECT d.id,d.kind,d.resolved_path,d.udim_tiles,t.id,d.resolved_file_id,d.\"exists\" FROM "
-      "dependencies d "
+      "SELECT d.id,d.kind,d.resolved_path,d.udim_tiles,t.id,d.resolved_file_id,d.\"exists\",d.packed,"
+      "d.suggestion FROM dependencies d "
       "JOIN files f ON f.id=d.file_id LEFT JOIN files t ON t.file_path=d.resolved_path AND "
       "t.status<>'missing' "
       "WHERE d.id>$1 AND f.file_path>=$2 AND f.file_path<$3 AND f.status<>'missing' ORDER BY d.id LIMIT $4");
-  auto update = connection.prepare("UPDATE dependencies SET \"exists\"=$1,resolved_file_id=$2 WHERE id=$3");
+  auto update = connection.prepare(
+      "UPDATE dependencies SET \"exists\"=$1,resolved_file_id=$2,suggestion=$4 WHERE id=$3");
   query->bind(1, int64_t{0}).bind(2, range.first).bind(3, range.end).bind(4, kPage);
   for (std::vector<Edge> edges = next_page(*query); !edges.empty() && !stop; edges = next_page(*query)) {
     query->bind(1, edges.back().id);
@@ -179,13 +217,16 @@ void resolve_dependencies(sql::Connection& connection, objects::ObjectReader& re
     std::vector<std::pair<int64_t, Found>> news;
     for (const Edge& edge : edges) {
       Found found = resolver.resolve(edge);
-      if (found.exists != edge.old_exists || found.file != edge.old_target) news.emplace_back(edge.id, found);
+      if (found.exists != edge.old_exists || found.file != edge.old_target ||
+          found.suggestion != edge.old_suggestion)
+        news.emplace_back(edge.id, found);
     }
     if (news.empty()) continue;
     sql::Transaction transaction(connection);
     for (const auto& [id, found] : news) {
       update->bind(1, int64_t{found.exists});
       found.file ? update->bind(2, *found.file) : update->bind_null(2);
+      found.suggestion.empty() ? update->bind_null(4) : update->bind(4, found.suggestion);
       update->bind(3, id).run();
     }
     transaction.commit();

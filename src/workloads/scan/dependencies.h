@@ -10,9 +10,9 @@
 
 namespace millrace::scan {
 
-// Fills dependencies."exists" and resolved_file_id, and blend_files.missing_count, for all files in `range`:
-// by the catalogue, and where that does not know the file by asking the store (a path outside of what was
-// scanned). Patterns ("####",
+// Fills dependencies."exists", resolved_file_id and suggestion, and blend_files.missing_count, for all files
+// in `range`: by the catalogue, and where that does not know the file by asking the store (a path outside of
+// what was scanned). Patterns ("####",
 // "<UDIM>") and folders exist when a file of theirs does; a UDIM set whose tiles are known, when all do.
 // Paged: constant memory. Stops early, at a page, when `stop` is set.
 void resolve_dependencies(sql::Connection& connection, objects::ObjectReader& reader,

@@ -4,9 +4,12 @@
 #include <variant>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/strings.h"
 #include "workloads/scan/blend.h"
+#include "workloads/scan/content_hash.h"
 #include "workloads/scan/fact_rows.h"
+#include "workloads/scan/file_names.h"
 #include "workloads/scan/image.h"
 #include "workloads/scan/media_type.h"
 #include "workloads/scan/scene.h"
@@ -33,6 +36,8 @@ struct Extractor::Reading {
   MediaType type;
   ReadStatus status = ReadStatus::kOk;
   std::string error, code, extra;
+  std::string sha256;
+  uint64_t bytes_hashed = 0;
   bool settled = true;  // false: not the file but the reading of it failed, so the next scan tries again
   std::variant<std::monostate, ImageFacts, VideoFacts, BlendFacts, SceneFacts> facts;
 };
@@ -88,6 +93,16 @@ void Extractor::read(const objects::ObjectInfo& object, Reading& reading) {
   }
 }
 
+// Small files are in memory already.
+void Extractor::hash(const objects::ObjectInfo& object, Reading& reading) {
+  if (object.size <= kMediaBudget.block_bytes && source_.requests() <= 1) {
+    reading.sha256 = base::sha256_hex(source_.read_some(0, static_cast<size_t>(object.size)));
+    return;
+  }
+  reading.sha256 = content_sha256(reader_, object);
+  reading.bytes_hashed = object.size;
+}
+
 void Extractor::extract(const Candidate& candidate, Batch& out) {
   objects::ObjectInfo object = candidate.object;
   Reading reading;
@@ -101,6 +116,7 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
   for (int attempt = 1;; ++attempt) {
     try {
       read(object, reading);
+      if (context_.hash) hash(object, reading);
     } catch (const ChangedError& e) {
       if (attempt < kReadAttempts) {
         try {
@@ -125,7 +141,7 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
     }
     break;
   }
-  out.bytes_read += source_.bytes_read();
+  out.bytes_read += source_.bytes_read() + reading.bytes_hashed;
   out.requests += source_.requests();
 
   int64_t index = static_cast<int64_t>(out.outcomes.size());
@@ -164,9 +180,14 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
   row.add(context_.scan_id);
   row.add(read_status_name(reading.status));
   row.add_if(std::string_view(outcome.error.empty() ? reading.error : outcome.error));
-  row.add(source_.bytes_read());
+  row.add(source_.bytes_read() + reading.bytes_hashed);
   row.add(kReaderVersion);
   row.add_if(std::string_view(reading.extra));
+  row.add_if(std::string_view(object.storage_class));
+  row.add_if(std::string_view(reading.sha256));
+  add_name_facts(row, path, reading.type.file_type);
+  row.add(context_.scan_id);  // first_scan_id, which a known file keeps
+  row.add(context_.scan_id);
 
   if (auto* image = std::get_if<ImageFacts>(&reading.facts)) {
     add_image_row(out, index, reading.type.format_name, *image);

@@ -19,6 +19,7 @@ struct ScanContext {
   std::string bucket;   // empty for local
   std::string base;     // what stands before a key in file_path: "/folder/" or "s3://bucket/"
   std::string root;     // what is scanned, ending in "/": `base` and the prefix
+  bool hash = false;    // read the whole of each file for its SHA-256
   int64_t scan_id = 0;
   std::string scan_date;  // database_time() of its start
 };
@@ -35,6 +36,7 @@ class Extractor {
  private:
   struct Reading;
   void read(const objects::ObjectInfo& object, Reading& reading);
+  void hash(const objects::ObjectInfo& object, Reading& reading);
 
   objects::ObjectReader& reader_;
   const ScanContext& context_;

@@ -88,6 +88,17 @@ void add_scene(RowBuffer& row, int64_t file, int64_t position, const BlendScene&
   row.add(scene.unit_scale);
   add_list(row, scene.view_layers);
   row.add(scene.num_strips);
+  row.add_if(std::string_view(scene.look));
+  row.add(scene.exposure);
+  row.add(scene.gamma);
+  row.add_if(std::string_view(scene.sequencer_color_space));
+  row.add_if(std::string_view(scene.output_color_mode));
+  row.add_if(std::string_view(scene.output_color_depth));
+  row.add_if(std::string_view(scene.output_codec));
+  row.add(scene.output_quality);
+  row.add(scene.compositing);
+  row.add_if(std::string_view(scene.unit_system));
+  row.add_if(std::string_view(scene.time_remap));
 }
 
 void add_dependency(RowBuffer& row, int64_t file, int64_t position, const std::string& resolved_path,

@@ -8,16 +8,16 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
-#include "objects/local_reader.h"
 #include "objects/store.h"
 #include "workloads/bounded_queue.h"
 #include "workloads/scan/catalog.h"
-#include "workloads/scan/dependencies.h"
 #include "workloads/scan/extract.h"
+#include "workloads/scan/finish.h"
+#include "workloads/scan/scan_result.h"
+#include "workloads/scan/scan_source.h"
 #include "workloads/text.h"
 
 namespace millrace::scan {
@@ -33,42 +33,7 @@ constexpr auto kProgressTime = std::chrono::milliseconds(500);
 constexpr unsigned kBucketWorkers = 16;  // they wait for the network most of the time
 constexpr unsigned kWorkersMax = 256;
 constexpr int kWriteAttempts = 6;
-constexpr size_t kUnlistableMax = 1000;  // folders remembered so that their files are not taken for vanished
 constexpr size_t kPostgresPathMax = 2600;  // bytes that fit into PostgreSQL's index for certain
-
-struct OpenedSource {
-  std::unique_ptr<objects::ObjectReader> reader;
-  ScanContext context;
-  std::string prefix;  // of keys
-};
-
-OpenedSource open_source(const std::string& source) {
-  objects::Location location = objects::parse_location(source);
-  OpenedSource opened;
-  if (location.is_s3) {
-    opened.prefix = location.path;
-    while (opened.prefix.ends_with('/')) opened.prefix.pop_back();
-    if (!opened.prefix.empty()) opened.prefix += '/';
-    opened.context.storage = "s3";
-    opened.context.bucket = location.bucket;
-    opened.context.base = "s3://" + location.bucket + "/";
-    opened.reader = objects::open_reader(location);
-  } else {
-    namespace fs = std::filesystem;
-    // The name that the user knows, links and all; only ".." needs the file system to mean anything.
-    std::error_code error;
-    fs::path path = fs::absolute(location.path, error);
-    if (location.path.find("..") != std::string::npos) path = fs::canonical(location.path, error);
-    if (error) path = location.path;
-    std::string folder = path.lexically_normal().string();
-    while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-    opened.context.storage = "local";
-    opened.context.base = folder == "/" ? folder : folder + "/";
-    opened.reader = objects::open_local(folder);
-  }
-  opened.context.root = opened.context.base + opened.prefix;
-  return opened;
-}
 
 // The first exception of any thread.
 class FirstError {
@@ -97,25 +62,30 @@ class Scan {
         result_(result),
         source_(open_source(options.source)),
         range_(paths_below(source_.context.root)),
-        reading_(open_catalog(options.database_url)),
-        writing_(open_catalog(options.database_url)),
-        writer_(std::make_unique<CatalogWriter>(*writing_)),
-        known_(*reading_, range_),
+        reading_(options.dry_run ? open_if_catalog(options.database_url)
+                                 : open_catalog(options.database_url)),
+        writing_(options.dry_run ? nullptr : open_catalog(options.database_url)),
+        writer_(writing_ ? std::make_unique<CatalogWriter>(*writing_) : nullptr),
+        known_(reading_.get(), range_),
         candidates_(workers() + 2),
         batches_(2 * workers() + 8) {
+    source_.context.hash = options.hash;
+    postgresql_ = reading_ && reading_->dialect() == sql::Dialect::kPostgresql;
     auto path = sql::sqlite_path(options.database_url);
     if (path && source_.context.storage == "local") {
       database_path_ = std::filesystem::absolute(*path).lexically_normal().string();
     }
   }
 
-  ScanCounts run() {
+  void run() {
+    if (options_.dry_run) return plan();
     ScanContext& context = source_.context;
     context.scan_date = database_time(clock_.now_ms());
     expected_ = last_files_listed(*writing_, context, options_.shard);
-    context.scan_id = begin_scan(*writing_, context, options_.shard, clock_.now_ms());
+    context.scan_id = begin_scan(*writing_, context, options_.shard, {options_.run_id, ""}, clock_.now_ms());
     spdlog::info("scan {} of {} with {} workers", context.scan_id, workloads::printable(context.root),
                  workers());
+    const std::string rules = options_.shard.whole() ? options_.sequences.text() : "";
     try {
       walk_and_read();
       if (stopped()) throw base::TransientError("interrupted: what was read is kept, start again to go on");
@@ -124,17 +94,20 @@ class Scan {
                           std::to_string(files_listed_) + " files were listed and " +
                               std::to_string(files_done_) + " written: please report this as a bug");
       }
-      mark_vanished();
-      static const std::atomic<bool> never = false;
-      resolve_dependencies(*writing_, *source_.reader, context, range_,
-                           options_.stop ? *options_.stop : never);
-      if (stopped()) throw base::TransientError("interrupted: what was read is kept, start again to go on");
+      if (options_.shard.whole()) finish({context.scan_id}, unlistable_);
     } catch (const base::Error& e) {
-      note_end(stopped() ? "interrupted" : "failed", e.what());
+      note_end(stopped() ? "interrupted" : "failed", e.what(), "");
       throw;
     }
-    note_end(errors_ > 0 ? "partial" : "complete", "");
-    return counts_;
+    if (options_.max_errors.exceeded(errors_, files_listed_)) {
+      const std::string error = std::to_string(errors_) + " of " + std::to_string(files_listed_) +
+                                " files failed, more than --max-errors " + options_.max_errors.text() +
+                                " allows";
+      result_.fail(error);
+      return note_end("failed", error, rules);
+    }
+    note_end(errors_ > 0 ? "partial" : "complete", "", rules);
+    if (!options_.shard.whole()) finish_round();
   }
 
   const ScanCounts& counts() const { return counts_; }
@@ -193,6 +166,9 @@ class Scan {
     if (object.key.ends_with('/')) return true;  // what consoles make for a "folder"
     std::string path = source_.context.base + object.key;
     if (!options_.shard.has(path) || is_own_database(path)) return true;
+    if (!options_.filters.empty() &&
+        !workloads::takes(options_.filters, std::string_view(object.key).substr(source_.prefix.size())))
+      return true;
     ++files_listed_;
     bytes_listed_ += static_cast<int64_t>(object.size);
     paths_.push_back(workloads::storage_text(path));
@@ -214,13 +190,25 @@ class Scan {
     for (size_t i = 0; i < asked_.size(); ++i) {
       const KnownFiles::File& file = files[i];
       const objects::ObjectInfo& object = asked_[i].object;
-      if (writing_->dialect() == sql::Dialect::kPostgresql && paths_[i].size() > kPostgresPathMax) {
+      if (postgresql_ && paths_[i].size() > kPostgresPathMax) {
         note->unstorable.push_back(
             {paths_[i], 0, FileType::kOther, "the path is too long for the database", "PathTooLong"});
         continue;
       }
       asked_[i].id = file.id;
-      if (options_.full || !is_unchanged(file, object)) {
+      if (file.id != 0 && file.status != "missing") ++seen_;
+      const bool old = options_.since && object.last_modified < *options_.since;
+      if (old && file.id == 0) {
+        ++note->skipped;
+        if (options_.dry_run) planned("skip", paths_[i]);
+        continue;
+      }
+      if (!old && (options_.full || !is_unchanged(file, object))) {
+        if (options_.dry_run) {
+          ++(file.id == 0 ? counts_.files_added : counts_.files_changed);
+          planned(file.id == 0 ? "add" : "change", paths_[i]);
+          continue;
+        }
         chosen_.push_back(std::move(asked_[i]));
         continue;
       }
@@ -233,11 +221,14 @@ class Scan {
     }
     asked_.clear();
     paths_.clear();
-    if (!note->unchanged.empty() || !note->unstorable.empty()) batches_.push(std::move(note));
+    if (options_.dry_run) return count(*note);
+    if (!note->unchanged.empty() || !note->unstorable.empty() || note->skipped > 0)
+      batches_.push(std::move(note));
     hand_over(false);
   }
 
-  static bool is_unchanged(const KnownFiles::File& file, const objects::ObjectInfo& object) {
+  bool is_unchanged(const KnownFiles::File& file, const objects::ObjectInfo& object) const {
+    if (options_.hash && !file.has_hash && file.status != "broken") return false;
     if (file.id == 0 || file.status == "missing" || file.reader_version != kReaderVersion) return false;
     if (static_cast<uint64_t>(file.size) != object.size) return false;
     if (!object.etag.empty()) return file.etag == object.etag;
@@ -259,9 +250,11 @@ class Scan {
 
   void unlistable(const std::string& key, const base::Error& error) {
     std::string path = source_.context.base + key;
-    if (unlistable_.size() < kUnlistableMax) unlistable_.push_back(workloads::storage_text(path));
-    ++unlistable_count_;
-    if (options_.shard.has(path)) name_failed(path, error.what(), "Unlistable");
+    if (unlistable_.size() <= kUnlistableMax) unlistable_.push_back(workloads::storage_text(path));
+    if (options_.shard.has(path)) {
+      keep_problem(path, error.what(), "Unlistable");
+      name_failed(path, error.what(), "Unlistable");
+    }
   }
 
   // --- reading
@@ -293,7 +286,7 @@ class Scan {
     while (!group.empty() || !batches_.finished()) {
       auto batch = batches_.pop_until(std::min(due, progress_due_));
       if (batch) {
-        files += (*batch)->outcomes.size() + (*batch)->unchanged.size();
+        files += (*batch)->outcomes.size() + (*batch)->unchanged.size() + (*batch)->unstorable.size();
         group.push_back(std::move(*batch));
       }
       if (!group.empty() && (files >= kTransactionFiles || Steady::now() >= due || batches_.finished())) {
@@ -342,6 +335,7 @@ class Scan {
         } catch (const base::Error& e) {
           batch->outcomes[i].error = std::string("cannot be stored: ") + e.what();
           batch->outcomes[i].code = "Database";
+          keep_problem(batch->outcomes[i].path, batch->outcomes[i].error, "Database");
         }
       }
       sql::Transaction transaction(*writing_);
@@ -367,12 +361,16 @@ class Scan {
       if (!file.error.empty()) name_failed(file.path, file.error, file.code);
     }
     for (const FileOutcome& file : batch.still_broken) name_failed(file.path, file.error, file.code);
-    for (const FileOutcome& file : batch.unstorable) name_failed(file.path, file.error, file.code);
+    for (const FileOutcome& file : batch.unstorable) {
+      keep_problem(file.path, file.error, file.code);
+      name_failed(file.path, file.error, file.code);
+    }
+    counts_.files_skipped += static_cast<int64_t>(batch.skipped);
     counts_.files_unchanged += static_cast<int64_t>(batch.unchanged.size());
     counts_.bytes_read += static_cast<int64_t>(batch.bytes_read);
     counts_.requests += static_cast<int64_t>(batch.requests);
-    files_done_ +=
-        static_cast<int64_t>(batch.outcomes.size() + batch.unchanged.size() + batch.unstorable.size());
+    files_done_ += static_cast<int64_t>(batch.outcomes.size() + batch.unchanged.size() +
+                                        batch.unstorable.size() + batch.skipped);
   }
 
   void count_type(std::string_view type) {
@@ -385,6 +383,13 @@ class Scan {
     result_.item_failed(path, error, code);
   }
 
+  // What failed and has no row in `files`.
+  void keep_problem(std::string_view path, std::string_view error, std::string_view code) {
+    std::lock_guard lock(problems_mutex_);
+    if (problems_.size() <= 2 * kUnlistableMax)
+      problems_.push_back({std::string(path), 0, FileType::kOther, std::string(error), std::string(code)});
+  }
+
   void show_progress() {
     if (Steady::now() < progress_due_) return;
     progress_due_ = Steady::now() + kProgressTime;
@@ -395,44 +400,61 @@ class Scan {
   // --- after the walk
   // ------------------------------------------------------------------------------------------
 
-  bool below_unlistable(std::string_view path) const {
-    for (const std::string& folder : unlistable_) {
-      if (path.starts_with(folder)) return true;
-    }
-    return false;
+  void finish(const std::vector<int64_t>& scan_ids, const std::vector<std::string>& unlistable) {
+    FinishOptions finishing;
+    finishing.scan_ids = scan_ids;
+    finishing.unlistable = unlistable;
+    finishing.filters = options_.filters;
+    finishing.sequences = options_.sequences;
+    finishing.anything_new = !options_.shard.whole() || counts_.files_added > 0 || counts_.files_changed > 0;
+    finishing.stop = options_.stop;
+    FinishCounts done = finish_tree(*writing_, *source_.reader, source_.context, range_, finishing);
+    counts_.files_missing += done.files_missing;
+    counts_.files_renamed += done.files_renamed;
+    counts_.files_added -= done.files_renamed;
+    counts_.sequences = done.sequences;
   }
 
-  // Files of the catalogue that the listing did not have. Not those of folders that could not be listed.
-  void mark_vanished() {
-    if (unlistable_count_ > kUnlistableMax) {
-      spdlog::warn("{} folders could not be listed: vanished files are not looked for", unlistable_count_);
-      return;
-    }
-    auto query = writing_->prepare(
-        "SELECT id,file_path FROM files WHERE file_path>$1 AND file_path<$2 AND scan_id<$3 AND "
-        "status<>'missing' ORDER "
-        "BY file_path LIMIT 1000");
-    std::string after = range_.first;
-    for (;;) {
-      query->bind(1, after).bind(2, range_.end).bind(3, source_.context.scan_id);
-      std::vector<int64_t> gone;
-      size_t rows = 0;
-      while (query->step()) {
-        ++rows;
-        after = query->text(1);
-        if (!below_unlistable(after) && options_.shard.has(workloads::storage_bytes(after))) {
-          gone.push_back(query->int64(0));
+  // The last shard does what needs all of them.
+  void finish_round() {
+    const FinishCounts done = finish_shards(options_, clock_, *writing_, source_, range_);
+    counts_.files_missing += done.files_missing;
+    counts_.files_renamed += done.files_renamed;
+    counts_.sequences += done.sequences;
+  }
+
+  // A dry run: what would be read, and how many files would be called vanished.
+  void plan() {
+    list_all();
+    int64_t known = 0;
+    if (reading_) {
+      auto query = reading_->prepare(
+          "SELECT file_path FROM files WHERE file_path>$1 AND file_path<$2 AND status<>'missing' ORDER BY "
+          "file_path LIMIT 5000");
+      std::string after = range_.first;
+      for (bool more = true; more && !stopped();) {
+        query->bind(1, after).bind(2, range_.end);
+        more = false;
+        while (query->step()) {
+          more = true;
+          after = query->text(0);
+          std::string bytes = workloads::storage_bytes(after);
+          if (options_.shard.has(bytes) &&
+              workloads::takes(options_.filters, std::string_view(bytes).substr(source_.context.root.size())))
+            ++known;
         }
       }
-      if (rows == 0) return;
-      sql::Transaction transaction(*writing_);
-      writer_->mark_missing(gone, source_.context.scan_id);
-      transaction.commit();
-      counts_.files_missing += static_cast<int64_t>(gone.size());
     }
+    if (stopped()) throw base::TransientError("interrupted");
+    counts_.files_missing = std::max<int64_t>(known - seen_, 0);
+    fill_counts();
   }
 
-  void note_end(const std::string& status, const std::string& error) {
+  void planned(std::string_view action, std::string_view path) {
+    if (options_.on_plan) options_.on_plan(action, path);
+  }
+
+  void fill_counts() {
     counts_.files_listed = files_listed_;
     counts_.bytes_listed = bytes_listed_;
     counts_.images = images_;
@@ -440,8 +462,16 @@ class Scan {
     counts_.blend_files = blend_files_;
     counts_.other_files = other_files_;
     counts_.errors = errors_;
+  }
+
+  void note_end(const std::string& status, const std::string& error, const std::string& rules) {
+    fill_counts();
     try {
-      finish_scan(*writing_, source_.context.scan_id, counts_, status, error, clock_.now_ms());
+      sql::Transaction transaction(*writing_);
+      for (const FileOutcome& problem : problems_)
+        add_scan_problem(*writing_, source_.context.scan_id, problem.path, problem.code, problem.error);
+      finish_scan(*writing_, source_.context.scan_id, counts_, status, error, rules, clock_.now_ms());
+      transaction.commit();
     } catch (const base::Error& e) {
       if (error.empty()) throw;
       spdlog::warn("the end of the scan could not be noted: {}",
@@ -454,6 +484,7 @@ class Scan {
   JobResult& result_;
   OpenedSource source_;
   PathRange range_;
+  bool postgresql_ = false;
   std::string database_path_;                 // of a SQLite catalogue
   std::unique_ptr<sql::Connection> reading_;  // of the listing thread
   std::unique_ptr<sql::Connection> writing_;  // of the writer, and of the caller before and after it
@@ -473,42 +504,24 @@ class Scan {
   std::vector<Candidate> asked_;
   std::vector<std::string> paths_;  // of asked_, as in the database
   std::vector<Candidate> chosen_;
-  std::vector<std::string> unlistable_;
-  size_t unlistable_count_ = 0;
+  std::vector<std::string> unlistable_;  // one more than the limit says that there were too many
+  int64_t seen_ = 0;                     // of a dry run: known files that are there
+  std::mutex problems_mutex_;
+  std::vector<FileOutcome> problems_;
 };
-
-void report(const ScanCounts& counts, JobResult& result) {
-  result.count("files_listed", counts.files_listed);
-  result.count("bytes_listed", counts.bytes_listed);
-  result.count("files_added", counts.files_added);
-  result.count("files_changed", counts.files_changed);
-  result.count("files_unchanged", counts.files_unchanged);
-  result.count("files_missing", counts.files_missing);
-  result.count("images", counts.images);
-  result.count("videos", counts.videos);
-  result.count("blend_files", counts.blend_files);
-  result.count("other_files", counts.other_files);
-  result.count("errors", counts.errors);
-  result.count("bytes_read", counts.bytes_read);
-  result.count("requests", counts.requests);
-}
 
 }  // namespace
 
 ScanCounts run_scan(const ScanOptions& options, const base::Clock& clock, JobResult& result) {
-  result.detail("source", base::json::string(workloads::storage_text(options.source)));
-  result.detail("database", base::json::string(sql::without_password(options.database_url)));
-  if (!options.shard.whole()) {
-    result.detail("shard", {{"index", options.shard.index}, {"count", options.shard.count}});
-  }
+  add_details(options, result);
   Scan scan(options, clock, result);
   try {
     scan.run();
   } catch (...) {
-    report(scan.counts(), result);
+    report(scan.counts(), options.dry_run, result);
     throw;
   }
-  report(scan.counts(), result);
+  report(scan.counts(), options.dry_run, result);
   return scan.counts();
 }
 

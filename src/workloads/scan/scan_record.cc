@@ -23,62 +23,78 @@ std::string user_name() {
   return std::to_string(geteuid());
 }
 
-void end_dead_scans(sql::Connection& connection, const std::string& root, const std::string& host,
-                    const std::string& now) {
+}  // namespace
+
+void end_dead_scans(sql::Connection& connection, const ScanContext& context, base::TimeMs now) {
   std::vector<int64_t> dead;
   auto running =
       connection.prepare("SELECT id,pid FROM scans WHERE root=$1 AND host=$2 AND status='running'");
-  running->bind(1, root).bind(2, host);
+  running->bind(1, workloads::storage_text(context.root)).bind(2, host_name());
   while (running->step()) {
     if (kill(static_cast<pid_t>(running->int64(1)), 0) != 0 && errno == ESRCH)
       dead.push_back(running->int64(0));
   }
   auto end = connection.prepare(
       "UPDATE scans SET status='interrupted',finished=$1 WHERE id=$2 AND status='running'");
-  for (int64_t id : dead) end->bind(1, now).bind(2, id).run();
+  for (int64_t id : dead) end->bind(1, database_time(now)).bind(2, id).run();
 }
 
-}  // namespace
-
-int64_t begin_scan(sql::Connection& connection, const ScanContext& context, const workloads::Shard& shard,
-                   base::TimeMs now) {
-  const std::string host = host_name();
-  const std::string time = database_time(now);
-  const std::string root = workloads::storage_text(context.root);
+int64_t insert_scan(sql::Connection& connection, const ScanContext& context, const workloads::Shard& shard,
+                    const ScanKind& kind, base::TimeMs now) {
   const char* job = std::getenv("AWS_BATCH_JOB_ID");
-  sql::Transaction transaction(connection);
-  end_dead_scans(connection, root, host, time);
   auto insert = connection.prepare(
       "INSERT INTO "
-      "scans(root,storage,bucket,status,started,host,pid,user_name,job_id,shard_index,shard_count) "
-      "VALUES ($1,$2,$3,'running',$4,$5,$6,$7,$8,$9,$10) RETURNING id");
-  insert->bind(1, root).bind(2, context.storage);
+      "scans(root,storage,bucket,status,started,host,pid,user_name,job_id,shard_index,shard_count,run_id,"
+      "kind) "
+      "VALUES ($1,$2,$3,'running',$4,$5,$6,$7,$8,$9,$10,$11,$12) RETURNING id");
+  insert->bind(1, workloads::storage_text(context.root)).bind(2, context.storage);
   context.bucket.empty() ? insert->bind_null(3) : insert->bind(3, context.bucket);
-  insert->bind(4, time).bind(5, host).bind(6, int64_t{getpid()}).bind(7, user_name());
+  insert->bind(4, database_time(now)).bind(5, host_name()).bind(6, int64_t{getpid()}).bind(7, user_name());
   job == nullptr ? insert->bind_null(8) : insert->bind(8, std::string_view(job));
   insert->bind(9, int64_t{shard.index}).bind(10, int64_t{shard.count});
+  kind.run_id.empty() ? insert->bind_null(11) : insert->bind(11, kind.run_id);
+  kind.kind.empty() ? insert->bind_null(12) : insert->bind(12, kind.kind);
   insert->step();
   int64_t id = insert->int64(0);
   insert->reset();
+  return id;
+}
+
+int64_t begin_scan(sql::Connection& connection, const ScanContext& context, const workloads::Shard& shard,
+                   const ScanKind& kind, base::TimeMs now) {
+  sql::Transaction transaction(connection);
+  end_dead_scans(connection, context, now);
+  int64_t id = insert_scan(connection, context, shard, kind, now);
   transaction.commit();
   return id;
 }
 
+void add_scan_problem(sql::Connection& connection, int64_t scan_id, std::string_view item,
+                      std::string_view code, std::string_view error) {
+  auto insert = connection.prepare("INSERT INTO scan_problems(scan_id,item,code,error) VALUES ($1,$2,$3,$4)");
+  insert->bind(1, scan_id).bind(2, workloads::storage_text(item));
+  code.empty() ? insert->bind_null(3) : insert->bind(3, code);
+  insert->bind(4, workloads::storage_text(error)).run();
+}
+
 void finish_scan(sql::Connection& connection, int64_t scan_id, const ScanCounts& counts,
-                 const std::string& status, const std::string& error, base::TimeMs now) {
+                 const std::string& status, const std::string& error, const std::string& rules,
+                 base::TimeMs now) {
   auto update = connection.prepare(
       "UPDATE scans SET "
-      "status=$1,error=$2,finished=$3,files_listed=$4,bytes_listed=$5,files_added=$6,files_changed=$7,"
-      "files_unchanged=$8,files_missing=$9,images=$10,videos=$11,blend_files=$12,other_files=$13,errors=$14,"
-      "bytes_read=$15,requests=$16 WHERE id=$17");
+      "status=$1,error=$2,finished=$3,rules=$4,files_listed=$5,bytes_listed=$6,files_added=$7,files_changed=$"
+      "8,"
+      "files_unchanged=$9,files_missing=$10,images=$11,videos=$12,blend_files=$13,other_files=$14,errors=$15,"
+      "bytes_read=$16,requests=$17,files_renamed=$18,sequences=$19 WHERE id=$20");
   update->bind(1, status);
   error.empty() ? update->bind_null(2) : update->bind(2, workloads::storage_text(error));
   update->bind(3, database_time(now));
-  int parameter = 3;
-  for (int64_t count :
-       {counts.files_listed, counts.bytes_listed, counts.files_added, counts.files_changed,
-        counts.files_unchanged, counts.files_missing, counts.images, counts.videos, counts.blend_files,
-        counts.other_files, counts.errors, counts.bytes_read, counts.requests, scan_id}) {
+  rules.empty() ? update->bind_null(4) : update->bind(4, rules);
+  int parameter = 4;
+  for (int64_t count : {counts.files_listed, counts.bytes_listed, counts.files_added, counts.files_changed,
+                        counts.files_unchanged, counts.files_missing, counts.images, counts.videos,
+                        counts.blend_files, counts.other_files, counts.errors, counts.bytes_read,
+                        counts.requests, counts.files_renamed, counts.sequences, scan_id}) {
     update->bind(++parameter, count);
   }
   update->run();
@@ -87,7 +103,8 @@ void finish_scan(sql::Connection& connection, int64_t scan_id, const ScanCounts&
 int64_t last_files_listed(sql::Connection& connection, const ScanContext& context,
                           const workloads::Shard& shard) {
   auto query = connection.prepare(
-      "SELECT files_listed FROM scans WHERE root=$1 AND shard_index=$2 AND shard_count=$3 AND status IN "
+      "SELECT files_listed FROM scans WHERE root=$1 AND kind IS NULL AND shard_index=$2 AND shard_count=$3 "
+      "AND status IN "
       "('complete','partial') ORDER BY id DESC LIMIT 1");
   query->bind(1, workloads::storage_text(context.root))
       .bind(2, int64_t{shard.index})

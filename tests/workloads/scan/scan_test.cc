@@ -48,6 +48,12 @@ std::string png(uint32_t width, uint32_t height) {
          png_chunk("IDAT", zlib) + png_chunk("IEND", "");
 }
 
+// A quarter of a millisecond of silence.
+std::string wav() {
+  return std::string(
+      "RIFF\x26\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\2\0\0\0\0\0", 46);
+}
+
 // Gives a folder to an ordinary user and is that user until the end of the test.
 class AsNobody {
  public:
@@ -231,7 +237,7 @@ TEST_P(ScanTest, ShardsTogetherAreTheWhole) {
 // missing.
 TEST_P(ScanTest, DependenciesAreLookedForInTheTree) {
   write("shots/a/one.blend", blend_sample({}));
-  write("shots/a/wind.wav", "RIFF");
+  write("shots/a/wind.wav", wav());
   write("shots/tex/cloth.png", png(2, 2));
   write("assets/lantern.blend", blend_sample({}));
   Outcome outcome = scan();
