@@ -16,8 +16,8 @@ namespace json = base::json;
 
 constexpr std::array<std::string_view, kSteps> kStepNames{"check",    "clone",     "build",
                                                           "snapshot", "inventory", "publish"};
-constexpr std::array<std::string_view, 5> kStatusNames{"published", "unchanged", "failed", "timed-out",
-                                                       "stopped"};
+constexpr std::array<std::string_view, 6> kStatusNames{"published", "unchanged", "failed",
+                                                       "timed-out", "stopped",   "lost"};
 constexpr std::array<std::string_view, 6> kOwnColumns{"cloneUrl", "branch",    "origin",
                                                       "path",     "changeset", "publishUri"};
 // Which of the lock's columns hold the times of the steps, in their order.

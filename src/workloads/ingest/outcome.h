@@ -26,8 +26,10 @@ enum class Status : uint8_t {
   kFailed,     // `step` and `reason` say where and why
   kTimedOut,   // `step` took longer than it may
   kStopped,    // the job was ended, or its limit of failures was reached, before this one was done
+  kLost,       // in reports only: a row of the list of which no result says anything
 };
-std::string_view to_text(Status status);  // "published", "unchanged", "failed", "timed-out", "stopped"
+std::string_view to_text(
+    Status status);  // "published", "unchanged", "failed", "timed-out", "stopped", "lost", "lost"
 
 struct Outcome {
   uint64_t row = 0;  // 1-based
