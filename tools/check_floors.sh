@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bad=$(git ls-files 'src/*.cc' 'src/*.h' | xargs awk '
   BEGIN {
-    n = split("base=0 http=1 aws=2 sql=2 objects=3 logs=4 audit=4 secrets=4 iam=4 events=4 engine=4 exec=5 services=6 workloads=6 cli=7", a, " ")
+    n = split("base=0 media_helper=1 http=1 aws=2 sql=2 objects=3 logs=4 audit=4 secrets=4 iam=4 events=4 engine=4 exec=5 services=6 workloads=6 cli=7", a, " ")
     for (i = 1; i <= n; i++) { split(a[i], p, "="); floor[p[1]] = p[2] }
   }
   FNR == 1 { split(FILENAME, q, "/"); here = q[2] }
