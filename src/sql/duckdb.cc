@@ -136,6 +136,7 @@ DuckDb::DuckDb(const DuckDbOptions& options) : api_(duckdb_api()) {
     throw base::InternalError("DuckDB: no connection to " + options.path);
   }
   execute("SET TimeZone = 'UTC'");
+  if (options.geometry_as_wkb) execute("SET enable_geoparquet_conversion = false");
   execute("SET lock_configuration = true");
 }
 

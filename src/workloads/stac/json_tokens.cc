@@ -93,12 +93,18 @@ std::string_view JsonTokens::raw_value() {
   size_t last = at_;
   do {
     switch (kind()) {
-      case '\0': fail();
+      case '\0':
+        fail();
       case '{':
-      case '[': ++depth; break;
+      case '[':
+        ++depth;
+        break;
       case '}':
-      case ']': --depth; break;
-      default: break;
+      case ']':
+        --depth;
+        break;
+      default:
+        break;
     }
     last = at_++;
   } while (depth > 0);
@@ -116,14 +122,28 @@ bool append_unescaped(std::string_view raw, std::string& out) {
     switch (escape) {
       case '"':
       case '\\':
-      case '/': out += escape; continue;
-      case 'b': out += '\b'; continue;
-      case 'f': out += '\f'; continue;
-      case 'n': out += '\n'; continue;
-      case 'r': out += '\r'; continue;
-      case 't': out += '\t'; continue;
-      case 'u': break;
-      default: throw base::CorruptError("not JSON: an unknown escape", "BrokenJson");
+      case '/':
+        out += escape;
+        continue;
+      case 'b':
+        out += '\b';
+        continue;
+      case 'f':
+        out += '\f';
+        continue;
+      case 'n':
+        out += '\n';
+        continue;
+      case 'r':
+        out += '\r';
+        continue;
+      case 't':
+        out += '\t';
+        continue;
+      case 'u':
+        break;
+      default:
+        throw base::CorruptError("not JSON: an unknown escape", "BrokenJson");
     }
     auto code = code_unit(raw, i);
     if (!code) throw base::CorruptError("not JSON: \\u without four digits", "BrokenJson");
