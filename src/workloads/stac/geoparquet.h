@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -12,16 +13,24 @@
 
 namespace millrace::stac {
 
+inline constexpr uint64_t kRowGroupRows = 20'480;  // a multiple of DuckDB's vectors
+
 struct GeoParquetOptions {
-  std::string temporary_folder;  // for what does not fit into memory
-  unsigned threads = 2;
+  std::string temporary_folder;  // holds the file until it is complete
+  unsigned threads = 2;          // each needs the memory of a row group: about 200 MiB for HLS
+  // STAC Collections that are known, by id, as JSON; one that is not is made from its items.
+  std::map<std::string, std::string> collections = {};
 };
 
 struct WriteReport {
   uint64_t rows = 0, row_groups = 0, bytes = 0;
+  // The declared schema of HLS did not fit an item, so that all were read first: what did not fit.
+  std::string misfit;
 };
 
-// Writes all items, sorted, into `out`, which the caller publishes.
+// Writes all items, sorted, into `out`, which the caller publishes. Memory: a row group for each thread and
+// 12 bytes an item. Throws CorruptError (an item that is not what it was when it was checked), TransientError
+// (disk or memory full), NotFoundError (no DuckDB).
 WriteReport write_geoparquet(const ItemStore& items, const GeoParquetOptions& options,
                              objects::NewObject& out);
 
