@@ -18,6 +18,7 @@
 #include "base/strings.h"
 #include "cli/commands.h"
 #include "cli/copy_progress.h"
+#include "cli/job_place.h"
 #include "workloads/copy/shared_place.h"
 #include "workloads/result.h"
 
@@ -91,21 +92,6 @@ copy::DeleteLimit parse_delete_limit(const std::string& text) {
     return {*objects, 0};
   }
   throw base::UsageError("--max-delete: '" + text + "' is neither a number nor a share such as 10%");
-}
-
-// "{job}", "{array}" (the job without the child's index), "{attempt}" and "{index}" of a Batch job, so that
-// one definition gives each run its own place; on a shell "local", 1 and 0.
-std::string with_job(std::string text) {
-  auto variable = [](const char* name, const char* otherwise) {
-    const char* value = std::getenv(name);
-    return std::string(value && *value ? value : otherwise);
-  };
-  // A child of an array is "JOB:INDEX".
-  std::string job = variable("AWS_BATCH_JOB_ID", "local");
-  text = base::replace_all(text, "{array}", job.substr(0, job.find(':')));
-  text = base::replace_all(text, "{job}", base::replace_all(job, ":", "-"));
-  text = base::replace_all(text, "{attempt}", variable("AWS_BATCH_JOB_ATTEMPT", "1"));
-  return base::replace_all(text, "{index}", variable("AWS_BATCH_JOB_ARRAY_INDEX", "0"));
 }
 
 copy::JobOptions options_of(const Arguments& arguments) {

@@ -29,6 +29,7 @@ struct FinishCounts {
   int64_t files_missing = 0;
   int64_t files_renamed = 0;  // vanished, and found under another name by the hash of their content
   int64_t sequences = 0;
+  bool of_all_shards = false;
 };
 
 // Throws what the database and the store throw; TransientError "interrupted…" after a stop. Memory does not

@@ -421,6 +421,7 @@ class Scan {
     counts_.files_missing += done.files_missing;
     counts_.files_renamed += done.files_renamed;
     counts_.sequences += done.sequences;
+    counts_.ended_all_shards = done.of_all_shards;
   }
 
   // A dry run: what would be read, and how many files would be called vanished.

@@ -40,6 +40,16 @@ bool truth(const char* name, const std::string& value) {
   throw base::UsageError(std::string(name) + " is '" + value + "': it must be true or false");
 }
 
+void set_number(const Environment& environment, const char* name, int64_t& value) {
+  auto text = environment.get(name);
+  if (!text) return;
+  auto number = base::parse_number<int64_t>(*text);
+  if (!number || *number < 1) {
+    throw base::UsageError(std::string(name) + " is '" + *text + "': it must be a number from 1 on");
+  }
+  value = *number;
+}
+
 }  // namespace
 
 ScanOptions options_from_environment(const Getenv& getenv, bool source_given) {
@@ -56,7 +66,41 @@ ScanOptions options_from_environment(const Getenv& getenv, bool source_given) {
   }
   if (auto override = environment.get("OVERRIDE_EXISTING"))
     options.full = truth("OVERRIDE_EXISTING", *override);
+  if (auto detect = environment.get("DETECT_SEQUENCES"))
+    options.sequences.detect = truth("DETECT_SEQUENCES", *detect);
+  set_number(environment, "MIN_SEQUENCE_LENGTH", options.sequences.min_length);
+  set_number(environment, "MIN_PADDING", options.sequences.min_padding);
   return options;
+}
+
+base::TimeMs parse_since(std::string_view text, base::TimeMs now) {
+  if (auto time = base::parse_iso8601(text)) return *time;
+  if (auto time = base::parse_iso8601(std::string(text) + "T00:00:00Z")) return *time;
+  static constexpr std::pair<char, int64_t> kUnits[] = {
+      {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86'400}, {'w', 7 * 86'400}};
+  constexpr int64_t kAgoMax = 1'000'000;
+  if (!text.empty()) {
+    auto number = base::parse_number<int64_t>(text.substr(0, text.size() - 1));
+    for (const auto& [unit, seconds] : kUnits)
+      if (number && text.back() == unit && *number >= 0 && *number <= kAgoMax)
+        return now - *number * seconds * 1000;
+  }
+  throw base::UsageError(
+      "'" + std::string(text) +
+      "' is no time: write 2026-11-21, 2026-11-21T14:00:00Z, or how long ago: 90m, 12h, 7d");
+}
+
+ErrorLimit parse_error_limit(std::string_view text) {
+  ErrorLimit limit;
+  if (text.ends_with('%')) {
+    auto percent = base::parse_number<double>(text.substr(0, text.size() - 1));
+    if (percent && *percent >= 0 && *percent <= 100) limit.share = *percent / 100;
+  } else if (auto count = base::parse_number<int64_t>(text); count && *count >= 0) {
+    limit.count = *count;
+  }
+  if (limit.count || limit.share) return limit;
+  throw base::UsageError("'" + std::string(text) +
+                         "' is no limit of errors: write a number or a share such as 2%");
 }
 
 }  // namespace millrace::scan

@@ -19,8 +19,15 @@ using Getenv = std::function<const char*(const char*)>;
 //   DATABASE_URL       sqlite:///./db/metadata.db when not set
 //   SCANNER_WORKERS    threads
 //   OVERRIDE_EXISTING  true: read every file again; false or not set: only new and changed ones
+//   DETECT_SEQUENCES   false: no sequences
+//   MIN_SEQUENCE_LENGTH, MIN_PADDING   files of a sequence, digits of its numbers
 // Empty values count as not set. Throws UsageError for values that make no sense.
 // `source_given`: the user named a source, so the first four are not looked at.
 ScanOptions options_from_environment(const Getenv& getenv, bool source_given);
+
+// "2026-11-21", "2026-11-21T14:00:00Z", or how long ago: "90m", "12h", "7d", "4w". Throws UsageError.
+base::TimeMs parse_since(std::string_view text, base::TimeMs now);
+// "10", "2.5%". Throws UsageError.
+ErrorLimit parse_error_limit(std::string_view text);
 
 }  // namespace millrace::scan

@@ -29,6 +29,7 @@ struct ScanCounts {
   int64_t bytes_read = 0;
   int64_t requests = 0;  // reads of the store
   int64_t sequences = 0;
+  bool ended_all_shards = false;  // this process was the last of several and has brought them together
 };
 
 // What a scan was told beside its root.

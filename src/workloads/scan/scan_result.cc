@@ -109,6 +109,7 @@ FinishCounts finish_claimed(const ScanOptions& options, const base::Clock& clock
     finish_scan(connection, merge_id, counts, "failed", e.what(), "", clock.now_ms());
     throw;
   }
+  done.of_all_shards = true;
   counts.files_missing = done.files_missing;
   counts.files_renamed = done.files_renamed;
   counts.sequences = done.sequences;
