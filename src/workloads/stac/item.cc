@@ -108,17 +108,17 @@ void check_types(dom::object item) {
   if (get(item, "stac_version", element) && !element.is_string()) bad("WrongType", "stac_version is no text");
   if (get(item, "stac_extensions", element)) {
     if (!element.is_array()) bad("WrongType", "stac_extensions is no array");
-    for (dom::element one : element.get_array().value_unsafe())
+    for (dom::array all = element.get_array().value_unsafe(); dom::element one : all)
       if (!one.is_string()) bad("WrongType", "stac_extensions holds something else than texts");
   }
   if (get(item, "links", element)) {
     if (!element.is_array()) bad("WrongType", "links is no array");
-    for (dom::element one : element.get_array().value_unsafe())
+    for (dom::array all = element.get_array().value_unsafe(); dom::element one : all)
       if (!one.is_object()) bad("WrongType", "links holds something else than objects");
   }
   if (get(item, "assets", element)) {
     if (!element.is_object()) bad("WrongType", "assets is no object");
-    for (dom::key_value_pair one : element.get_object().value_unsafe())
+    for (dom::object all = element.get_object().value_unsafe(); dom::key_value_pair one : all)
       if (!one.value.is_object()) bad("WrongType", "asset '" + std::string(one.key) + "' is no object");
   }
 }
@@ -130,7 +130,7 @@ bool read_bbox(dom::object item, CheckedItem& out) {
   std::array<double, 6> numbers{};
   size_t count = 0;
   if (!element.is_array()) bad("WrongType", "bbox is no array");
-  for (dom::element one : element.get_array().value_unsafe()) {
+  for (dom::array all = element.get_array().value_unsafe(); dom::element one : all) {
     if (count == 6 || one.get_double().get(numbers[count++]) != simdjson::SUCCESS)
       bad("WrongType", "bbox is no array of four or six numbers");
   }
