@@ -64,7 +64,7 @@ void ItemChunk::add(const CheckedItem& item, uint32_t month, std::string_view li
   record.offset = offset_;
   record.collection = spool_->collection_number(item.collection);
   record.month = month;
-  record.source = link.empty() ? 0 : base::xxh3(link);
+  record.source = source_of(link);
   record.check = check_of(record, item.line);
   line_buffer_.append(item.line).append(1, '\n');
   index_buffer_.append(reinterpret_cast<const char*>(&record), sizeof record);

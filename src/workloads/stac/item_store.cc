@@ -11,6 +11,8 @@
 
 namespace millrace::stac {
 
+uint64_t source_of(std::string_view link) { return link.empty() ? 0 : base::xxh3(link); }
+
 uint32_t check_of(ItemRecord record, std::string_view line) {
   record.chunk = record.check = 0;
   return static_cast<uint32_t>(base::xxh3(line) ^

@@ -44,6 +44,9 @@ struct ItemRecord {
 };
 static_assert(sizeof(ItemRecord) == 72);
 
+// ItemRecord::source of a link.
+uint64_t source_of(std::string_view link);
+
 // What `check` must be.
 uint32_t check_of(ItemRecord record, std::string_view line);
 

@@ -1,0 +1,171 @@
+// The days of a month from a STAC API: pages of items, day by day.
+#include <unistd.h>
+
+#include "base/durable_file.h"
+#include "base/json.h"
+#include "workloads/stac/item.h"
+#include "workloads/stac/stac_api.h"
+#include "workloads/stac/stac_job.h"
+#include "workloads/text.h"
+
+namespace millrace::stac {
+namespace {
+
+constexpr int kSearchesMax = 3;
+constexpr size_t kShownBytes = 200;
+
+std::string chunk_of(const Day& day) { return "api." + day.text(); }
+
+// The name of an item that is broken, as far as it can be read.
+std::string name_of(std::string_view item) {
+  try {
+    base::json::value value = base::parse_json(item);
+    if (value.is_object())
+      if (auto id = base::find_string(value.as_object(), "id")) return std::string(*id);
+  } catch (const base::CorruptError&) {
+  }
+  return workloads::shortened(std::string(item), kShownBytes);
+}
+
+struct Broken {
+  std::string name;
+  base::CorruptError error;
+};
+
+// One day, as far as it came.
+struct DayItems {
+  uint64_t added = 0, elsewhere = 0;
+  std::vector<Broken> broken;
+};
+
+class ApiDays {
+ public:
+  ApiDays(StacJob& job, ItemSpool& spool) : job_(job), spool_(spool) {
+    const JobOptions& options = job.options;
+    search_.url = options.input;
+    search_.post = options.post;
+    if (options.page_size > 0) search_.limit = options.page_size;
+    search_.collections = options.collections;
+    search_.box = options.box;
+  }
+
+  void fetch_day(const Day& day, const Month& month) {
+    const std::string chunk = chunk_of(day), marker = spool_.folder() + "/" + chunk + ".broken";
+    // A day in which items were broken is asked for again: else a second run would not know of them.
+    if (spool_.has(chunk) && access(marker.c_str(), F_OK) != 0) {
+      uint64_t kept = spool_.records_of(chunk).size();
+      job_.result.count("kept_from_earlier_run", static_cast<int64_t>(kept));
+      job_.listed += kept;
+      job_.done += kept;
+      ++job_.days_done;
+      return;
+    }
+    for (int attempt = 1;; ++attempt) {
+      spool_.remove(chunk);
+      unlink(marker.c_str());
+      try {
+        DayItems items = fetch_once(day, month);
+        for (const Broken& broken : items.broken) {
+          ++missing_;
+          job_.item_missing(broken.name, broken.error);
+        }
+        job_.result.count("fetched", static_cast<int64_t>(items.added));
+        if (items.elsewhere > 0) job_.result.count("of_another_day", static_cast<int64_t>(items.elsewhere));
+        ++job_.days_done;
+        return;
+      } catch (const base::CorruptError& error) {
+        job_.check_stop();
+        if (attempt < kSearchesMax) continue;
+        fail(day, error);
+        return;
+      } catch (const DayError& failed) {
+        job_.check_stop();
+        fail(day, failed.error);
+        return;
+      }
+    }
+  }
+
+  Gathered gathered() const {
+    Gathered out;
+    out.missing = missing_;
+    out.failed_days = failed_days_;
+    return out;
+  }
+
+ private:
+  // An answer of the server, told apart from what goes wrong on this side (a full disk).
+  struct DayError {
+    base::Error error;
+  };
+
+  void fail(const Day& day, const base::Error& error) {
+    spool_.remove(chunk_of(day));
+    spool_.begin(chunk_of(day)).finish();
+    base::write_durably(spool_.folder() + "/" + chunk_of(day) + ".broken", "");
+    ++failed_days_;
+    job_.day_failed(day.text(), error);
+  }
+
+  DayItems fetch_once(const Day& day, const Month& month) {
+    DayItems out;
+    ItemChunk chunk = spool_.begin(chunk_of(day));
+    ItemChecker checker;
+    const std::string otherwise = search_.collections.size() == 1 ? search_.collections[0] : "";
+    std::exception_ptr ours;
+    try {
+      search_items(job_.http, search_, day, [&](std::string_view text) {
+        const CheckedItem* item = nullptr;
+        try {
+          item = &checker.check(text, otherwise);
+        } catch (const base::CorruptError& error) {
+          out.broken.push_back({name_of(text), error});
+          return;
+        }
+        // Found because it overlaps the day; the day in which it begins brings it.
+        if (!day.has(item->record.datetime_us)) {
+          ++out.elsewhere;
+          return;
+        }
+        try {
+          chunk.add(*item, month.number());
+        } catch (...) {
+          ours = std::current_exception();
+          throw;
+        }
+        ++out.added;
+        ++job_.listed;
+        ++job_.done;
+      });
+    } catch (const base::CorruptError&) {
+      if (ours) std::rethrow_exception(ours);
+      throw;
+    } catch (const base::Error& error) {
+      if (ours) std::rethrow_exception(ours);
+      throw DayError{error};
+    }
+    if (!out.broken.empty()) base::write_durably(spool_.folder() + "/" + chunk_of(day) + ".broken", "");
+    chunk.finish();
+    return out;
+  }
+
+  StacJob& job_;
+  ItemSpool& spool_;
+  ApiSearch search_;
+  std::atomic<uint64_t> missing_{0}, failed_days_{0};
+};
+
+}  // namespace
+
+Gathered gather_api_items(StacJob& job, ItemSpool& spool, const Month& month) {
+  ApiDays days(job, spool);
+  std::vector<Day> wanted = month.days();
+  job.days += wanted.size();
+  job.for_each(wanted.size(), job.options.concurrent_days,
+               [&](size_t i) { days.fetch_day(wanted[i], month); });
+  Gathered out = days.gathered();
+  for (const Day& day : wanted) out.chunks.push_back(chunk_of(day));
+  return out;
+}
+
+}  // namespace millrace::stac

@@ -1,0 +1,266 @@
+#include "workloads/stac/stac.h"
+
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/strings.h"
+#include "objects/new_object.h"
+#include "workloads/stac/cmr.h"
+#include "workloads/stac/geoparquet.h"
+#include "workloads/stac/item.h"
+#include "workloads/stac/places.h"
+#include "workloads/stac/stac_job.h"
+#include "workloads/stac/work_folder.h"
+
+namespace millrace::stac {
+namespace {
+
+constexpr const char* kExistingChunk = "existing";
+
+// Tells on_progress twice a second, from a thread of its own.
+class ProgressTeller {
+ public:
+  explicit ProgressTeller(const StacJob& job) {
+    if (!job.options.on_progress) return;
+    thread_ = std::thread([this, &job] {
+      std::unique_lock lock(mutex_);
+      while (!wake_.wait_for(lock, std::chrono::milliseconds(500), [&] { return ended_; }))
+        job.options.on_progress(job.progress());
+    });
+  }
+  ~ProgressTeller() {
+    if (!thread_.joinable()) return;
+    {
+      std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+  ProgressTeller(const ProgressTeller&) = delete;
+  ProgressTeller& operator=(const ProgressTeller&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+objects::Location file_of(const JobOptions& options, const Month& month, const std::string& collection) {
+  std::string name = fmt::format("year={:04}/month={:02}/data.parquet", month.year, month.month);
+  if (options.layout == Layout::kCollectionMonth)
+    name = base::replace_all(collection, "/", "%2F") + "/" + name;
+  return below(objects::parse_location(options.destination), name);
+}
+
+// The files of a month whose names are known before it is read: none when they come from the items.
+std::vector<objects::Location> files_of(const JobOptions& options, const Month& month) {
+  if (options.layout == Layout::kMonth) return {file_of(options, month, "")};
+  std::vector<objects::Location> files;
+  for (const std::string& collection : options.collections)
+    files.push_back(file_of(
+        options, month, options.source == SourceKind::kCmr ? cmr_collection(collection).name : collection));
+  return files;
+}
+
+class StacRun {
+ public:
+  explicit StacRun(StacJob& job) : job_(job), options_(job.options) {}
+
+  void run_month(const Month& month) {
+    job_.set_phase(month.text() + ": items");
+    if (options_.skip_existing && !job_.is_recent(month.days().back()) && all_there(month)) {
+      job_.result.count("months_skipped");
+      return;
+    }
+    WorkFolder work(options_.work.empty() ? default_work() : options_.work, identity(month.text()));
+    ItemSpool spool(work.path() + "/spool");
+    Existing existing = existing_items(spool, month);
+    Gathered gathered = options_.source == SourceKind::kCmr ? gather_granules(job_, spool, month, existing)
+                                                            : gather_api_items(job_, spool, month);
+    if (!existing.chunk.empty()) gathered.chunks.insert(gathered.chunks.begin(), existing.chunk);
+    if (publish(work, spool, gathered, month.text()) && gathered.missing == 0 && !options_.keep_work)
+      work.remove();
+  }
+
+  void run_files() {
+    job_.set_phase("items");
+    std::string months;
+    for (const Month& month : options_.months) months += " " + month.text();
+    WorkFolder work(options_.work.empty() ? default_work() : options_.work, identity("files" + months));
+    ItemSpool spool(work.path() + "/spool");
+    Gathered gathered = gather_files(job_, spool, work.path());
+    if (publish(work, spool, gathered, options_.input) && gathered.missing == 0 && !options_.keep_work)
+      work.remove();
+  }
+
+  void report_files() {
+    if (!files_.empty()) job_.result.detail("files", std::move(files_));
+  }
+
+ private:
+  bool all_there(const Month& month) const {
+    std::vector<objects::Location> files = files_of(options_, month);
+    return !files.empty() && std::all_of(files.begin(), files.end(), [](const objects::Location& file) {
+      return find_object(file).has_value();
+    });
+  }
+
+  // All that decides which items there are: a run that differs in it must not find those of another.
+  std::string identity(const std::string& what) const {
+    return fmt::format(
+        "{}\nsource {}\ninput {}\ncollections {}\nbox {}\nprotocol {}\ndestination {}\nmerge {}\n", what,
+        static_cast<int>(options_.source), options_.input, base::join(options_.collections, ","),
+        options_.box ? options_.box->text : "", options_.protocol, options_.destination, options_.merge);
+  }
+
+  // With --merge: what the files of the month hold already, as a chunk.
+  Existing existing_items(ItemSpool& spool, const Month& month) {
+    Existing out;
+    if (!options_.merge) return out;
+    spool.remove(kExistingChunk);
+    ItemChunk chunk = spool.begin(kExistingChunk);
+    ItemChecker checker;
+    for (const objects::Location& file : files_of(options_, month)) {
+      std::optional<objects::ObjectInfo> info = find_object(file);
+      if (!info) continue;
+      out.chunk = kExistingChunk;
+      int64_t written_us = info->last_modified * 1000;
+      out.written_us = out.written_us == kNoTime ? written_us : std::min(out.written_us, written_us);
+      read_items(file, [&](std::string_view text) {
+        job_.check_stop();
+        const CheckedItem& item = checker.check(text);
+        chunk.add(item, month.number());
+        out.identities.push_back(item.record.identity);
+      });
+    }
+    chunk.finish();
+    std::sort(out.identities.begin(), out.identities.end());
+    job_.result.count("items_in_file_before", static_cast<int64_t>(out.identities.size()));
+    return out;
+  }
+
+  // False when what there is was not made a file, because too much is missing.
+  bool publish(const WorkFolder& work, const ItemSpool& spool, const Gathered& gathered,
+               const std::string& what) {
+    if (gathered.failed_days > 0 || gathered.missing > options_.allow_missing) {
+      std::string why = gathered.failed_days > 0
+                            ? fmt::format("{} of its days or files could not be read", gathered.failed_days)
+                            : fmt::format("{} of its items are missing, {} are allowed", gathered.missing,
+                                          options_.allow_missing);
+      job_.result.item_failed(what,
+                              "not published: " + why +
+                                  "; what was there stays, what was fetched is kept in " + work.path() +
+                                  " for the next run",
+                              "Incomplete");
+      job_.result.count("files_not_published");
+      return false;
+    }
+    job_.set_phase(what + ": sorting");
+    SealReport sealed;
+    std::vector<ItemSpool::Part> parts =
+        spool.seal(gathered.chunks, options_.layout == Layout::kCollectionMonth, sealed);
+    job_.result.count("items", static_cast<int64_t>(sealed.items - sealed.duplicates));
+    job_.result.count("duplicates", static_cast<int64_t>(sealed.duplicates));
+    for (const ItemSpool::Part& part : parts) write_part(work, part, gathered.missing);
+    return true;
+  }
+
+  void write_part(const WorkFolder& work, const ItemSpool::Part& part, uint64_t missing) {
+    job_.check_stop();
+    const Month month = month_of_number(part.month);
+    const objects::Location file = file_of(options_, month, part.collection);
+    job_.set_phase(month.text() + ": writing " + shown(file));
+    make_folders_of(file);
+    objects::NewObject out(file, "application/vnd.apache.parquet");
+    GeoParquetOptions writer;
+    writer.temporary_folder = work.path();
+    writer.threads = options_.threads;
+    WriteReport report = write_geoparquet(part.items, writer, out);
+    if (report.rows != part.items.size())
+      throw base::InternalError(fmt::format("{}: {} rows were written of {} items; it is not published",
+                                            shown(file), report.rows, part.items.size()));
+    out.publish();
+    job_.result.count("files");
+    job_.result.count("rows", static_cast<int64_t>(report.rows));
+    base::json::object told;
+    told["file"] = shown(file);
+    told["month"] = month.text();
+    if (!part.collection.empty()) told["collection"] = part.collection;
+    told["rows"] = report.rows;
+    told["row_groups"] = report.row_groups;
+    told["bytes"] = report.bytes;
+    if (missing > 0) told["missing"] = missing;
+    files_.push_back(std::move(told));
+  }
+
+  StacJob& job_;
+  const JobOptions& options_;
+  base::json::array files_;
+};
+
+void check_options(const JobOptions& options) {
+  if (options.source == SourceKind::kCmr)
+    for (const std::string& name : options.collections) cmr_collection(name);
+  if (options.source == SourceKind::kCmr && options.collections.empty())
+    throw base::UsageError("--collection: CMR is asked for collections, one by one");
+  if (options.source != SourceKind::kFiles && options.months.empty())
+    throw base::UsageError("which month? Say --year-month YYYYMM, or --from and --to");
+  if (options.source != SourceKind::kCmr && options.input.empty())
+    throw base::UsageError("--input: which API, file or prefix?");
+  if (options.source != SourceKind::kCmr && (options.links_only || options.require_complete_links))
+    throw base::UsageError(
+        "only CMR gives links to items: --links-only and --require-complete-links are of no use");
+  if ((options.links_only || options.require_complete_links) && options.links.empty())
+    throw base::UsageError("--links: where are links kept?");
+  if (options.source == SourceKind::kFiles && options.merge)
+    throw base::UsageError(
+        "--merge needs a source that is asked for months: give the files of before as input, too");
+  if (options.merge && options.layout == Layout::kCollectionMonth && options.collections.empty())
+    throw base::UsageError("--merge with --layout collection-month needs --collection");
+  if (!options.links_only) {
+    if (options.destination.empty()) throw base::UsageError("--destination: where should the files go?");
+    objects::parse_location(options.destination);
+  }
+  if (options.concurrent_days == 0 || options.concurrent_per_day == 0)
+    throw base::UsageError("nothing can be fetched with a concurrency of 0");
+}
+
+}  // namespace
+
+void run_stac(const JobOptions& options, const base::Clock& clock, workloads::JobResult& result) {
+  check_options(options);
+  StacJob job(options, clock, result);
+  StacRun run(job);
+  // Also of a run that failed: what it cost, and what it did before.
+  struct Account {
+    StacJob& job;
+    StacRun& run;
+    ~Account() {
+      const HttpTraffic& traffic = job.http.traffic();
+      job.result.count("requests", static_cast<int64_t>(traffic.requests.load()));
+      job.result.count("retries", static_cast<int64_t>(traffic.retries.load()));
+      job.result.count("throttled", static_cast<int64_t>(traffic.throttled.load()));
+      run.report_files();
+    }
+  } account{job, run};
+  ProgressTeller teller(job);
+  if (options.links_only) {
+    job.set_phase("links");
+    keep_links(job);
+  } else if (options.source == SourceKind::kFiles) {
+    run.run_files();
+  } else {
+    for (const Month& month : options.months) run.run_month(month);
+  }
+}
+
+}  // namespace millrace::stac
