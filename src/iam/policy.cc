@@ -218,4 +218,11 @@ std::shared_ptr<const Policy> Policy::parse(std::string_view text, PolicyKind ki
   return policy;
 }
 
+bool Policy::is_public() const {
+  return std::any_of(statements_.begin(), statements_.end(), [](const Statement& statement) {
+    return !statement.deny && statement.conditions.empty() && statement.has_principals &&
+           (statement.principals.anybody || statement.not_principal);
+  });
+}
+
 }  // namespace millrace::iam

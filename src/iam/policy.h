@@ -43,6 +43,8 @@ class Policy {
 
   const std::vector<Statement>& statements() const { return statements_; }
   bool has_variables() const { return has_variables_; }  // version 2012-10-17
+  // Whether a statement without a condition allows something to everybody.
+  bool is_public() const;
 
  private:
   std::vector<Statement> statements_;

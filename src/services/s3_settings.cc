@@ -102,14 +102,6 @@ bool blocks(objects::DirectoryStore& store, const std::string& bucket, const std
   return base::equals_ignore_case(base::trim(value.substr(0, value.find('<'))), "true");
 }
 
-bool is_public(const iam::Policy& policy) {
-  return std::any_of(policy.statements().begin(), policy.statements().end(),
-                     [](const iam::Statement& statement) {
-                       return !statement.deny && statement.conditions.empty() &&
-                              statement.principals.anybody && !statement.not_principal;
-                     });
-}
-
 }  // namespace
 
 bool S3Service::restricts_public_access(objects::DirectoryStore& store, const std::string& bucket) {
@@ -146,7 +138,7 @@ http::Response S3Service::put_setting(Call& call) {
   if (setting.name == "policy") {
     if (call.body.size() > kPolicyBytesMax)
       throw s3_error("PolicyTooLarge", "Policy exceeds the maximum allowed document size.");
-    if (is_public(*policy_of(call.body)) && blocks(store_, call.bucket(), "BlockPublicPolicy"))
+    if (policy_of(call.body)->is_public() && blocks(store_, call.bucket(), "BlockPublicPolicy"))
       throw aws::ApiError(
           403, "AccessDenied",
           "User: " + call.context.principal +
@@ -202,7 +194,7 @@ http::Response S3Service::get_bucket_policy_status(Call& call) {
   std::optional<std::string> policy = store_.setting(call.bucket(), "policy");
   if (!policy) throw missing(*find_setting("GetBucketPolicy"), call.bucket());
   std::shared_ptr<const iam::Policy> parsed = policy_of(*policy);
-  return call.answer({{"PolicyStatus", json::object{{"IsPublic", is_public(*parsed)}}}});
+  return call.answer({{"PolicyStatus", json::object{{"IsPublic", parsed->is_public()}}}});
 }
 
 }  // namespace millrace::services

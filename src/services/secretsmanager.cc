@@ -10,8 +10,10 @@
 #include "aws/api_error.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "iam/policy.h"
 #include "services/random_password.h"
 #include "services/secret_filters.h"
+#include "services/tag_list.h"
 #include "services/wiped_input.h"
 
 namespace millrace::services {
@@ -63,67 +65,20 @@ std::optional<NewValue> take_value(json::object& input) {
   return value;
 }
 
-void check_tag(std::string_view key) {
-  if (key.starts_with("aws:")) invalid("Tag keys can't start with aws: because that is reserved.");
-}
-
 // Lays `added` over `tags`, both lists of {Key, Value}.
 void merge_tags(json::array& tags, const json::array& added) {
-  for (const json::value& value : added) {
-    const json::object& tag = value.as_object();
-    const std::string key = text(tag, "Key");
-    check_tag(key);
-    const json::value entry = {{"Key", key}, {"Value", text(tag, "Value")}};
-    auto same = std::find_if(tags.begin(), tags.end(),
-                             [&](const json::value& old) { return text(old.as_object(), "Key") == key; });
-    if (same == tags.end())
-      tags.push_back(entry);
-    else
-      *same = entry;
-  }
+  merge_tag_list(tags, added, "InvalidParameterException");
   if (tags.size() > kTagsMax)
     throw aws::ApiError(400, "LimitExceededException",
                         fmt::format("A secret can have at most {} tags.", kTagsMax));
 }
 
-// A resource policy as it was given, when it is one.
-std::string checked_policy(const json::object& input) {
-  std::string policy = text(input, "ResourcePolicy");
-  bool good = false;
+std::shared_ptr<const iam::Policy> policy_of(const json::object& input) {
   try {
-    const json::value parsed = base::parse_json(policy);
-    good = parsed.is_object() && parsed.get_object().contains("Statement");
-  } catch (const base::Error&) {
-    // said below
+    return iam::Policy::parse(text(input, "ResourcePolicy"), iam::PolicyKind::kResource);
+  } catch (const base::UsageError& error) {
+    throw aws::ApiError(400, "MalformedPolicyDocumentException", error.what());
   }
-  if (!good)
-    throw aws::ApiError(400, "MalformedPolicyDocumentException",
-                        "This resource policy contains invalid Json.");
-  return policy;
-}
-
-bool names_everybody(const json::value& principal) {
-  if (principal.is_string()) return principal.get_string() == "*";
-  if (principal.is_array())
-    return std::any_of(principal.get_array().begin(), principal.get_array().end(), names_everybody);
-  if (principal.is_object())
-    return std::any_of(principal.get_object().begin(), principal.get_object().end(),
-                       [](const auto& member) { return names_everybody(member.value()); });
-  return false;
-}
-
-// An Allow for everybody without a condition.
-bool is_public(const std::string& policy) {
-  const json::value parsed = base::parse_json(policy);
-  const json::value& statements = parsed.as_object().at("Statement");
-  auto open = [](const json::value& value) {
-    const json::object* statement = value.if_object();
-    if (!statement || text(*statement, "Effect") != "Allow" || statement->contains("Condition")) return false;
-    const json::value* principal = statement->if_contains("Principal");
-    return principal && names_everybody(*principal);
-  };
-  if (!statements.is_array()) return open(statements);
-  return std::any_of(statements.get_array().begin(), statements.get_array().end(), open);
 }
 
 size_t limit_of(const json::object& input, size_t most) {
@@ -456,13 +411,7 @@ json::object SecretsManagerService::untag_resource(Input& input) {
   store_.edit(text(input, "SecretId"), [&](Secret& secret) {
     json::value& tags = secret.body["Tags"];
     if (!tags.is_array()) tags.emplace_array();
-    for (const json::value& key : input.at("TagKeys").as_array()) {
-      const std::string_view gone = base::view(key.as_string());
-      json::array& list = tags.as_array();
-      list.erase(std::remove_if(list.begin(), list.end(),
-                                [&](const json::value& tag) { return text(tag.as_object(), "Key") == gone; }),
-                 list.end());
-    }
+    drop_from_tag_list(tags.as_array(), input.at("TagKeys").as_array());
   });
   return {};
 }
@@ -476,13 +425,14 @@ json::object SecretsManagerService::get_resource_policy(Input& input) {
 }
 
 json::object SecretsManagerService::put_resource_policy(Input& input) {
-  const std::string policy = checked_policy(input);
-  if (base::find_bool(input, "BlockPublicPolicy").value_or(false) && is_public(policy))
+  const bool is_public = policy_of(input)->is_public();
+  if (base::find_bool(input, "BlockPublicPolicy").value_or(false) && is_public)
     throw aws::ApiError(
         400, "PublicPolicyException",
         "The resource policy grants broad access to the secret: an Allow for every principal.");
-  return named(
-      store_.edit(text(input, "SecretId"), [&](Secret& secret) { secret.body["ResourcePolicy"] = policy; }));
+  return named(store_.edit(text(input, "SecretId"), [&](Secret& secret) {
+    secret.body["ResourcePolicy"] = text(input, "ResourcePolicy");
+  }));
 }
 
 json::object SecretsManagerService::delete_resource_policy(Input& input) {
@@ -491,10 +441,10 @@ json::object SecretsManagerService::delete_resource_policy(Input& input) {
 }
 
 json::object SecretsManagerService::validate_resource_policy(Input& input) {
-  const std::string policy = checked_policy(input);
+  const auto policy = policy_of(input);
   if (std::string id = text(input, "SecretId"); !id.empty()) store_.describe(id);
   json::array errors;
-  if (is_public(policy))
+  if (policy->is_public())
     errors.push_back({{"CheckName", "PUBLIC_POLICY"},
                       {"ErrorMessage", "The resource policy grants broad access to the secret."}});
   const bool passed = errors.empty();

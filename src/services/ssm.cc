@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "services/parameter_filters.h"
+#include "services/tag_list.h"
 #include "services/wiped_input.h"
 
 namespace millrace::services {
@@ -61,19 +62,7 @@ json::array old_filters(const json::array& filters) {
 }
 
 void merge_tags(json::array& tags, const json::array& added) {
-  for (const json::value& value : added) {
-    const json::object& tag = value.as_object();
-    const std::string key = text(tag, "Key");
-    if (key.starts_with("aws:"))
-      refuse("ValidationException", "Tag keys can't start with aws: because that is reserved.");
-    const json::value entry = {{"Key", key}, {"Value", text(tag, "Value")}};
-    auto same = std::find_if(tags.begin(), tags.end(),
-                             [&](const json::value& old) { return text(old.as_object(), "Key") == key; });
-    if (same == tags.end())
-      tags.push_back(entry);
-    else
-      *same = entry;
-  }
+  merge_tag_list(tags, added, "ValidationException");
 }
 
 std::string parameter_resource(const json::object& input) {
@@ -372,15 +361,8 @@ json::object SsmService::add_tags_to_resource(Input& input) {
 }
 
 json::object SsmService::remove_tags_from_resource(Input& input) {
-  const std::vector<std::string> keys = strings(input, "TagKeys");
-  store_.set_tags(parameter_resource(input), [&](json::array& tags) {
-    tags.erase(std::remove_if(tags.begin(), tags.end(),
-                              [&](const json::value& tag) {
-                                return std::find(keys.begin(), keys.end(), text(tag.as_object(), "Key")) !=
-                                       keys.end();
-                              }),
-               tags.end());
-  });
+  store_.set_tags(parameter_resource(input),
+                  [&](json::array& tags) { drop_from_tag_list(tags, input.at("TagKeys").as_array()); });
   return {};
 }
 
