@@ -38,6 +38,7 @@ Examples:
   millrace scan s3://assets/shows/ --database postgresql://me@db.example/catalogue
   millrace scan /mnt/show --dry-run                         what would be read
   millrace scan /mnt/show --exclude '*' --include '*.blend' --since 7d
+  millrace scan /mnt/show --thumbnails thumbs               a small JPEG of each picture, video and .blend
   millrace scan /mnt/show --hash                            read all of each file: finds copies and renamed files
   millrace scan s3://assets --shard 0/8                     one of eight parts (array jobs: set by AWS Batch)
   millrace scan s3://assets --merge-shards                  what all parts did, and exit as the whole does
@@ -54,7 +55,7 @@ DATABASE_URL (the place for a password: arguments can be seen by others), SCANNE
 --full), DETECT_SEQUENCES, MIN_SEQUENCE_LENGTH, MIN_PADDING, LOG_LEVEL.)";
 
 struct Arguments {
-  std::string source, database, result, whole_result, shard, run, since, max_errors, log_level;
+  std::string thumbnails, source, database, result, whole_result, shard, run, since, max_errors, log_level;
   std::vector<workloads::FilterRule> filters;
   unsigned workers = 0;
   int64_t min_sequence = 0;
@@ -138,6 +139,7 @@ scan::ScanOptions options_of(const Arguments& arguments, const base::Clock& cloc
       arguments.shard.empty() ? workloads::shard_of_environment() : workloads::parse_shard(arguments.shard);
   options.run_id = arguments.run.empty() ? run_of_environment() : arguments.run;
   options.hash = arguments.hash;
+  options.thumbnails = arguments.thumbnails;
   options.dry_run = arguments.dry_run;
   options.filters = arguments.filters;
   if (!arguments.since.empty()) options.since = scan::parse_since(arguments.since, clock.now_ms());
@@ -253,6 +255,9 @@ void add_scan_command(CLI::App& app, int& exit_code) {
                    "threads that read (default: one a core; 16 for a bucket)")
       ->check(CLI::Range(1U, 256U));
   command->add_flag("--full", arguments->full, "read unchanged files again, too");
+  command->add_option(
+      "--thumbnails", arguments->thumbnails,
+      "folder for a small JPEG of each picture, video and .blend that is read; needs millrace-media");
   command->add_flag("--hash", arguments->hash,
                     "SHA-256 of every file (reads all of it, once): finds copies and renamed files");
   add_filters(*command, arguments);

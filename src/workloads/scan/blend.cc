@@ -19,6 +19,7 @@ void read_header_facts(const BlendFile& file, BlendFacts* facts) {
   facts->endian = header.layout.big_endian ? "big" : "little";
   facts->thumbnail_width = file.thumbnail_width();
   facts->thumbnail_height = file.thumbnail_height();
+  facts->thumbnail_rgba = file.thumbnail_rgba();
 }
 
 void read_counts(const BlendFile& file, BlendFacts* facts) {

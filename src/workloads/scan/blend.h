@@ -23,6 +23,7 @@ struct BlendLimits {
   uint64_t list_items_max = 100'000;  // of one linked list in the file
   uint64_t dependencies_max = 100'000;
   std::chrono::milliseconds time_max{60'000};
+  bool keep_thumbnail = false;  // its pixels, too
 };
 
 // True when the first bytes can be those of a .blend, compressed or not (gzip and zstd need the extension to

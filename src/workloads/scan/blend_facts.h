@@ -117,6 +117,7 @@ struct BlendFacts {
   int64_t packed_bytes = 0;
   int thumbnail_width = 0;  // 0 when there is none
   int thumbnail_height = 0;
+  std::string thumbnail_rgba;  // rows from the bottom up; empty unless BlendLimits asked for it
   std::string
       thumbnail_path;  // of the small picture made of it, empty when none was asked for or could be made
 

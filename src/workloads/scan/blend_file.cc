@@ -13,6 +13,7 @@ constexpr size_t kLargeDataKeep = 1024;
 constexpr size_t kRenderInfoBytesMax = 1024;
 constexpr size_t kRenderInfosMax = 10'000;
 constexpr int kThumbnailSideMax = 4096;
+constexpr uint64_t kThumbnailKeptMax = 4 << 20;  // bytes
 
 }  // namespace
 
@@ -125,6 +126,8 @@ void BlendFile::take_block(const BlendBlock& block, KeepRule& rule) {
     uint64_t width = header_.layout.number(bytes, 0, 4), height = header_.layout.number(bytes, 4, 4);
     if (width > kThumbnailSideMax || height > kThumbnailSideMax || width * height * 4 != block.length - 8)
       return;
+    if (limits_.keep_thumbnail && block.length <= kThumbnailKeptMax)
+      thumbnail_rgba_ = bytes_.read(block.offset, block.length).substr(8);
     thumbnail_width_ = static_cast<int>(width);
     thumbnail_height_ = static_cast<int>(height);
   } else if (code.size() == 2 || code == "GLOB") {

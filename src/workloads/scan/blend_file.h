@@ -35,6 +35,7 @@ class BlendFile {
   const std::vector<BlendRenderInfo>& render_infos() const { return render_infos_; }
   int thumbnail_width() const { return thumbnail_width_; }
   int thumbnail_height() const { return thumbnail_height_; }
+  const std::string& thumbnail_rgba() const { return thumbnail_rgba_; }
 
   // The first trouble met, empty when none. Readers add theirs; only the first is kept.
   const std::string& problem() const { return problem_; }
@@ -93,6 +94,7 @@ class BlendFile {
   std::vector<BlendRenderInfo> render_infos_;
   int thumbnail_width_ = 0;
   int thumbnail_height_ = 0;
+  std::string thumbnail_rgba_;
   std::string dna_block_;
   uint32_t owner_ = UINT32_MAX;  // while scanning: the indexed ID that the next DATA belongs to
   uint32_t owner_data_left_ = 0;

@@ -23,6 +23,9 @@ inline constexpr ReadBudget kMediaBudget = {
 // Scene descriptions: text, or tables at the end of the file, that have to be read whole: 16 MiB.
 inline constexpr ReadBudget kSceneBudget = {
     .bytes_max = 16 << 20, .requests_max = 128, .block_bytes = 64 << 10};
+// What the media helper may ask for of one file.
+inline constexpr ReadBudget kHelperBudget = {
+    .bytes_max = 16 << 20, .requests_max = 256, .block_bytes = 64 << 10};
 // .blend: a compressed one has to be streamed as a whole, and the blocks of a plain one lie all over it. Time
 // and inflated bytes are bounded by BlendLimits.
 inline constexpr ReadBudget kBlendBudget = {

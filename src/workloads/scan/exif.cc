@@ -116,11 +116,19 @@ void read_exif(MediaBytes& bytes, uint64_t offset, uint64_t length, ImageFacts& 
       facts.dpi_y = *y * per_inch;
     }
     if (camera_directory) read_camera_directory(tiff, camera_directory, facts);
-    if (next)  // the second directory describes the thumbnail
+    if (next) {  // the second directory describes the thumbnail
+      uint64_t preview = 0, size = 0;
       tiff.each_entry(next, [&](const TiffEntry& entry) {
         if ((entry.tag == 0x0201 || entry.tag == 0x0111) && tiff.integer(entry) != 0)
           facts.embedded_thumbnail = true;
+        if (entry.tag == 0x0201) preview = tiff.integer(entry);
+        if (entry.tag == 0x0202) size = tiff.integer(entry);
       });
+      if (preview > 0 && size > 0 && preview <= length && size <= length - preview) {
+        facts.preview_offset = offset + preview;
+        facts.preview_length = size;
+      }
+    }
   } catch (const base::Error& error) {
     if (error.kind() != base::ErrorKind::kCorrupt) throw;
     add_warning(facts.warning, "EXIF: " + std::string(error.what()));

@@ -1,6 +1,9 @@
 #include "workloads/scan/extract.h"
 
+#include <spdlog/spdlog.h>
+
 #include <cstdio>
+#include <mutex>
 #include <variant>
 
 #include "base/error.h"
@@ -13,6 +16,7 @@
 #include "workloads/scan/image.h"
 #include "workloads/scan/media_type.h"
 #include "workloads/scan/scene.h"
+#include "workloads/scan/thumbnails.h"
 #include "workloads/scan/video.h"
 #include "workloads/text.h"
 
@@ -43,7 +47,9 @@ struct Extractor::Reading {
 };
 
 Extractor::Extractor(objects::ObjectReader& reader, const ScanContext& context)
-    : reader_(reader), context_(context), source_(reader) {}
+    : reader_(reader), context_(context), source_(reader) {
+  if (!context.media_helper.empty()) helper_ = std::make_unique<MediaHelper>(context.media_helper);
+}
 
 std::string database_time(base::TimeMs time) {
   base::Civil at = base::to_civil(time);
@@ -61,7 +67,9 @@ void Extractor::read(const objects::ObjectInfo& object, Reading& reading) {
   reading.type = sniff(source_.read_some(0, kHeadBytes), name);
   if (reading.type.format == Format::kBlend) {
     source_.set_budget(kBlendBudget);
-    BlendFacts facts = read_blend(source_);
+    BlendLimits limits;
+    limits.keep_thumbnail = helper_ && !context_.thumbnails.empty();
+    BlendFacts facts = read_blend(source_, limits);
     reading.status = facts.unsupported ? ReadStatus::kUnsupported
                      : facts.complete  ? ReadStatus::kOk
                                        : ReadStatus::kPartial;
@@ -86,10 +94,53 @@ void Extractor::read(const objects::ObjectInfo& object, Reading& reading) {
     reading.error = facts.problem;
     reading.extra = extra_json(facts);
     reading.facts = std::move(facts);
-  } else if (FileType type = reading.type.file_type;
-             type == FileType::kImage || type == FileType::kVideo || type == FileType::kAudio) {
-    reading.status =
-        ReadStatus::kUnsupported;  // media that deserve a reader; of other types there is nothing to read
+  } else if (FileType type = reading.type.file_type; type == FileType::kVideo || type == FileType::kAudio) {
+    probe(name, reading);
+  } else if (type == FileType::kImage) {
+    reading.status = ReadStatus::kUnsupported;  // deserves a reader; of other types there is nothing to read
+  }
+  if (helper_ && !context_.thumbnails.empty()) add_thumbnail(object, reading);
+}
+
+// Containers that are too rare for a reader of our own.
+void Extractor::probe(std::string_view name, Reading& reading) {
+  if (!helper_) {
+    static std::once_flag said;
+    std::call_once(said, [] {
+      spdlog::warn(
+          "there are media that only millrace-media can read, and it is not installed: they are catalogued "
+          "as "
+          "unsupported");
+    });
+    reading.status = ReadStatus::kUnsupported;
+    return;
+  }
+  source_.set_budget(kHelperBudget);
+  VideoFacts facts = helper_->probe(source_, name);
+  reading.status = facts.status;
+  reading.error = facts.problem;
+  reading.extra = extra_json(facts);
+  reading.facts = std::move(facts);
+}
+
+// A thumbnail that cannot be made is a remark, no failure: what the catalogue says of the file is right
+// without.
+void Extractor::add_thumbnail(const objects::ObjectInfo& object, Reading& reading) {
+  Thumbnailer thumbnailer(context_.thumbnails, *helper_);
+  source_.set_budget(kThumbnailBudget);
+  try {
+    if (auto* image = std::get_if<ImageFacts>(&reading.facts)) {
+      if (image->status != ReadStatus::kBroken)
+        image->thumbnail_path = thumbnailer.of_image(object, source_, *image);
+    } else if (auto* video = std::get_if<VideoFacts>(&reading.facts)) {
+      if (video->video_streams > 0 && reading.type.file_type == FileType::kVideo)
+        video->thumbnail_path = thumbnailer.of_video(object, source_, *video);
+    } else if (auto* blend = std::get_if<BlendFacts>(&reading.facts)) {
+      if (!blend->thumbnail_rgba.empty()) blend->thumbnail_path = thumbnailer.of_blend(object, *blend);
+    }
+  } catch (const base::Error& error) {
+    if (error.kind() != base::ErrorKind::kCorrupt) throw;
+    reading.extra = with_remark(reading.extra, "thumbnail", error.what());
   }
 }
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "workloads/scan/batch.h"
 #include "workloads/scan/cached_source.h"
+#include "workloads/scan/media_helper.h"
 
 namespace millrace::scan {
 
@@ -15,11 +17,13 @@ inline constexpr int64_t kReaderVersion = 2;
 
 // What all files of one scan share.
 struct ScanContext {
-  std::string storage;  // "local" or "s3"
-  std::string bucket;   // empty for local
-  std::string base;     // what stands before a key in file_path: "/folder/" or "s3://bucket/"
-  std::string root;     // what is scanned, ending in "/": `base` and the prefix
-  bool hash = false;    // read the whole of each file for its SHA-256
+  std::string storage;       // "local" or "s3"
+  std::string bucket;        // empty for local
+  std::string base;          // what stands before a key in file_path: "/folder/" or "s3://bucket/"
+  std::string root;          // what is scanned, ending in "/": `base` and the prefix
+  bool hash = false;         // read the whole of each file for its SHA-256
+  std::string media_helper;  // the program for rare media and thumbnails; empty: there is none
+  std::string thumbnails;    // the folder for them; empty: none are wanted
   int64_t scan_id = 0;
   std::string scan_date;  // database_time() of its start
 };
@@ -37,10 +41,13 @@ class Extractor {
   struct Reading;
   void read(const objects::ObjectInfo& object, Reading& reading);
   void hash(const objects::ObjectInfo& object, Reading& reading);
+  void probe(std::string_view name, Reading& reading);
+  void add_thumbnail(const objects::ObjectInfo& object, Reading& reading);
 
   objects::ObjectReader& reader_;
   const ScanContext& context_;
   CachedSource source_;
+  std::unique_ptr<MediaHelper> helper_;
 };
 
 // "2026-11-21 14:18:25.123000": how SQLAlchemy's DateTime writes it, in UTC; empty outside the years 1 to

@@ -325,4 +325,11 @@ std::string extra_json(const VideoFacts& facts) {
   return serialized({{"warning", json_text(facts.warning)}});
 }
 
+std::string with_remark(std::string_view extra, std::string_view name, std::string_view text) {
+  json::object object;
+  if (!extra.empty()) object = base::parse_json(extra).as_object();
+  object[name] = json_text(text);
+  return serialized(object);
+}
+
 }  // namespace millrace::scan

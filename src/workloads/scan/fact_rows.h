@@ -27,5 +27,7 @@ void add_scene_rows(Batch& batch, int64_t file, std::string_view path, const Sce
 std::string extra_json(const ImageFacts& facts);
 std::string extra_json(const SceneFacts& facts);
 std::string extra_json(const VideoFacts& facts);
+// `extra` with one more text in it.
+std::string with_remark(std::string_view extra, std::string_view name, std::string_view text);
 
 }  // namespace millrace::scan

@@ -48,6 +48,7 @@ struct ImageFacts {
   std::optional<bool> animated;
   std::optional<uint32_t> frame_count;  // of an animation; absent when counting would mean reading it all
   std::optional<bool> embedded_thumbnail;
+  uint64_t preview_offset = 0, preview_length = 0;  // of the small JPEG that EXIF carries; length 0: none
   std::optional<bool> has_xmp;
 
   std::string camera_make, camera_model, lens_model;

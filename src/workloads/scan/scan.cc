@@ -70,6 +70,15 @@ class Scan {
         candidates_(workers() + 2),
         batches_(2 * workers() + 8) {
     source_.context.hash = options.hash;
+    source_.context.media_helper = find_media_helper();
+    if (!options.thumbnails.empty()) {
+      if (source_.context.media_helper.empty())
+        throw base::UsageError(
+            "thumbnails are made by millrace-media, which is neither beside this program nor where "
+            "MILLRACE_MEDIA "
+            "says");
+      source_.context.thumbnails = std::filesystem::absolute(options.thumbnails).lexically_normal().string();
+    }
     postgresql_ = reading_ && reading_->dialect() == sql::Dialect::kPostgresql;
     auto path = sql::sqlite_path(options.database_url);
     if (path && source_.context.storage == "local") {
@@ -179,6 +188,10 @@ class Scan {
 
   // The catalogue below its own tree would be found changed by every scan.
   bool is_own_database(std::string_view path) const {
+    const std::string& thumbnails = source_.context.thumbnails;  // below its own tree, likewise
+    if (!thumbnails.empty() && path.starts_with(thumbnails) &&
+        path.substr(thumbnails.size()).starts_with('/'))
+      return true;
     return !database_path_.empty() && path.starts_with(database_path_) &&
            (path.size() == database_path_.size() || path.substr(database_path_.size()).starts_with('-'));
   }

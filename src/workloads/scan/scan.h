@@ -41,6 +41,7 @@ struct ScanOptions {
   std::string database_url;  // see sql::open_url()
   unsigned workers = 0;      // threads that read files; 0: one a core for folders, 16 for buckets
   bool full = false;         // read unchanged files again too
+  std::string thumbnails;    // folder for a small JPEG of every picture, video and .blend read; empty: none
   bool hash = false;         // SHA-256 of every file: finds copies and renamed files; reads all of each
   bool dry_run = false;      // list and compare only; nothing is read or written
   std::optional<base::TimeMs> since;           // do not read files that were last modified before
