@@ -18,6 +18,7 @@ void add_rules_command(CLI::App& app, int& exit_code);
 void add_iam_command(CLI::App& app, int& exit_code);
 void add_scan_command(CLI::App& app, int& exit_code);
 void add_copy_command(CLI::App& app, int& exit_code);
+void add_ingest_command(CLI::App& app, int& exit_code);
 void add_runner_command(CLI::App& app, int& exit_code);
 void add_objects_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app, int& exit_code);

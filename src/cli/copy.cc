@@ -19,6 +19,7 @@
 #include "cli/commands.h"
 #include "cli/copy_progress.h"
 #include "cli/job_place.h"
+#include "cli/sizes.h"
 #include "workloads/copy/shared_place.h"
 #include "workloads/result.h"
 
@@ -66,22 +67,6 @@ struct Arguments {
 std::atomic<bool> g_stop = false;
 
 void stop_soon(int) { g_stop = true; }
-
-// "500", "64K", "10M", "1.5GiB": bytes, in steps of 1024.
-double parse_bytes(const std::string& text, const char* what) {
-  std::string lower = base::to_lower(text);
-  for (const char* suffix : {"ib", "b"})
-    if (lower.ends_with(suffix)) lower.resize(lower.size() - std::string(suffix).size());
-  double factor = 1;
-  size_t power = lower.empty() ? std::string::npos : std::string("kmgt").find(lower.back());
-  if (power != std::string::npos) {
-    for (size_t i = 0; i <= power; ++i) factor *= 1024;
-    lower.pop_back();
-  }
-  auto number = base::parse_number<double>(lower);
-  if (!number || *number <= 0) throw base::UsageError(std::string(what) + ": '" + text + "' is no size");
-  return *number * factor;
-}
 
 copy::DeleteLimit parse_delete_limit(const std::string& text) {
   if (text.empty()) return {};

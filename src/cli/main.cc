@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   millrace::cli::add_iam_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);
   millrace::cli::add_copy_command(app, exit_code);
+  millrace::cli::add_ingest_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);
   millrace::cli::add_objects_command(app, exit_code);
   millrace::cli::add_completion_command(app, exit_code);
