@@ -44,6 +44,11 @@ std::string_view CachedSource::take(uint64_t offset, size_t length) {
   if (length > kReadMax)
     throw BudgetError("one read of " + std::to_string(length) + " bytes is over the limit");
   uint64_t last = offset + length - 1;
+  if (last == size_ - 1 && length <= kTailMax && !cached(offset) && !cached(last)) {
+    joined_.resize(length);
+    fetch(offset, joined_.data(), length);
+    return {joined_.data(), length};
+  }
   if (offset / budget_.block_bytes == last / budget_.block_bytes) {
     const Block& block = block_at(offset);
     return {block.data.data() + (offset - block.offset), length};
@@ -64,18 +69,29 @@ std::string_view CachedSource::take(uint64_t offset, size_t length) {
   return {joined_.data(), length};
 }
 
+size_t CachedSource::block_length(uint64_t start) const {
+  return static_cast<size_t>(std::min<uint64_t>(budget_.block_bytes, size_ - start));
+}
+
+bool CachedSource::cached(uint64_t offset) const {
+  uint64_t start = offset - offset % budget_.block_bytes;
+  return std::any_of(std::begin(blocks_), std::end(blocks_), [&](const Block& block) {
+    return block.offset == start && block.length == block_length(start);
+  });
+}
+
 const CachedSource::Block& CachedSource::block_at(uint64_t offset) {
   uint64_t start = offset - offset % budget_.block_bytes;
+  size_t length = block_length(start);  // a block of another budget's size is none
   Block* oldest = &blocks_[0];
   for (Block& block : blocks_) {
-    if (block.length > 0 && block.offset == start) {
+    if (block.length == length && block.offset == start) {
       block.used = ++clock_;
       return block;
     }
     if (block.length == 0 ? oldest->length != 0 : oldest->length != 0 && block.used < oldest->used)
       oldest = &block;
   }
-  size_t length = static_cast<size_t>(std::min<uint64_t>(budget_.block_bytes, size_ - start));
   oldest->length = 0;  // stays empty when fetch() throws
   if (oldest->data.size() < length) oldest->data.resize(length);
   fetch(start, oldest->data.data(), length);

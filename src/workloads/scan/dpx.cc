@@ -94,11 +94,14 @@ void read_channels(const FixedHeader& header, unsigned elements, ImageFacts& fac
     red |= code == 1, green |= code == 2, blue |= code == 3;
     if (code == 4 || code == 51 || code == 52 || code == 101 || code == 103) facts.has_alpha = true;
   }
-  facts.channels = total;
+  // Planes of one picture, or whole pictures beside each other (stereo).
+  bool pictures = elements > 1 && total > elements;
+  facts.parts = pictures ? elements : 1;
+  facts.channels = pictures ? total / elements : total;
   facts.bit_depth = depth;
   bool is_float = depth == 32 || depth == 64;
   facts.pixel_type = depth == 64 ? "double" : is_float ? "float" : unsigned_type(depth);
-  if (elements == 1)
+  if (elements == 1 || pictures)
     facts.color_mode = mode;
   else if (red && green && blue)
     facts.color_mode = *facts.has_alpha ? "RGBA" : "RGB";
@@ -146,7 +149,6 @@ void read_dpx(MediaBytes& bytes, ImageFacts& facts) {
   unsigned elements = header.n16(770);
   if (elements == 0 || elements > 8) corrupt("DPX with " + std::to_string(elements) + " image elements", 770);
   facts.has_alpha = false;
-  facts.parts = 1;
   read_channels(header, elements, facts);
   facts.color_space = transfer_name(header.byte(780 + 21));
   facts.compression = header.n16(780 + 26) == 1 ? "RLE" : "none";

@@ -46,8 +46,12 @@ class HeifReader {
       if (at == 0 && box.type != fourcc("ftyp")) corrupt("not a HEIF signature", 0);
       if (box.type == fourcc("meta") && !meta_) {
         meta_ = true;
-        check_end(box.end, bytes_.size(), "meta box");
-        read_meta(box);
+        try {
+          read_meta(box);
+        } catch (const base::CorruptError&) {
+          describe_rest();
+          throw;
+        }
         describe();
       }
       if (box.type == fourcc("moov")) moov = true;
@@ -58,9 +62,10 @@ class HeifReader {
     if (moov) read_sequence();
     if (!meta_ && !moov) corrupt("HEIF without items, its end", bytes_.size());
     if (!facts_.resolution_x) corrupt("HEIF whose primary picture has no size, its end", bytes_.size());
+    uint64_t end = 0;
     for (const Extent& extent : extents_)
-      if (extent.item == primary_ && extent.method == 0)
-        check_end(extent.offset + extent.length, bytes_.size(), "picture");
+      if (extent.method == 0) end = std::max(end, extent.offset + extent.length);
+    check_end(end, bytes_.size(), "pictures");
   }
 
  private:
@@ -212,6 +217,10 @@ class HeifReader {
     return nullptr;
   }
 
+  // Of a file cut short: its size, when that is there already.
+  void describe_rest() try { describe(); } catch (const base::CorruptError&) {
+  }
+
   void describe() {
     const Item* item = find_item(primary_);
     if (item) name_codec(item->type);
@@ -237,6 +246,14 @@ class HeifReader {
       if (reference.type == fourcc("thmb")) facts_.embedded_thumbnail = true;
       if (reference.type == fourcc("auxl") && is_alpha(reference.from)) facts_.has_alpha = true;
       if (reference.type == fourcc("cdsc")) read_remark(reference.from);
+    }
+    // Some writers leave out what a remark is about.
+    for (const Item& remark : items_) {
+      if (remark.type != fourcc("Exif") && !remark.xmp) continue;
+      bool told = std::any_of(references_.begin(), references_.end(), [&](const Reference& reference) {
+        return reference.type == fourcc("cdsc") && reference.from == remark.id;
+      });
+      if (!told && ++helpers <= kHelpersMax) read_remark(remark.id);
     }
     finish();
   }

@@ -24,12 +24,10 @@ void look_inside(MediaBytes& bytes, uint64_t at, uint32_t size, Icon& icon) {
     unsigned color = u8(head.data() + 25);
     if (color < 7) icon.bits = u8(head.data() + 24) * kChannels[color];
   } else if (head.size() >= 16 && le32(head.data()) >= 40) {
-    icon.width = le32(head.data() + 4);
-    icon.height = le32(head.data() + 8) / 2;  // picture and mask
     icon.bits = le16(head.data() + 14);
+    if (icon.width == 256) icon.width = le32(head.data() + 4);
+    if (icon.height == 256) icon.height = le32(head.data() + 8) / 2;  // picture and mask
   } else if (head.size() >= 12 && le32(head.data()) == 12) {
-    icon.width = le16(head.data() + 4);
-    icon.height = le16(head.data() + 6) / 2U;
     icon.bits = le16(head.data() + 10);
   }
 }

@@ -8,15 +8,16 @@
 namespace millrace::scan {
 namespace {
 
-constexpr size_t kDependenciesMax = 10'000;
+constexpr size_t kDependenciesMax = 10'000, kDependencyBytesMax = 8 << 20, kPathMax = 4096;
 
 struct SceneReader {
   Format format;
   void (*read)(MediaBytes& bytes, SceneFacts& facts);
 };
 constexpr SceneReader kReaders[] = {
-    {Format::kFbx, read_fbx}, {Format::kObj, read_obj},         {Format::kMtl, read_mtl},
-    {Format::kVdb, read_vdb}, {Format::kAlembic, read_alembic},
+    {Format::kGltf, read_gltf}, {Format::kGlb, read_glb},         {Format::kUsd, read_usd},
+    {Format::kFbx, read_fbx},   {Format::kObj, read_obj},         {Format::kMtl, read_mtl},
+    {Format::kVdb, read_vdb},   {Format::kAlembic, read_alembic},
 };
 
 }  // namespace
@@ -49,6 +50,8 @@ std::string resolve_scene_path(std::string_view raw, std::string_view scene_path
     if (!raw.starts_with("file://")) return "";
     raw.remove_prefix(7);
   }
+  raw = raw.substr(0, raw.find(":SDF_FORMAT_ARGS:"));          // USD: arguments for the reader of the layer
+  if (raw.ends_with(']')) raw = raw.substr(0, raw.find('['));  // USD: a file inside a package
   // Two slashes in front are Blender's mark of a relative path; here they are only an absolute one.
   while (raw.starts_with("//")) raw.remove_prefix(1);
   return resolve_blend_path(raw, scene_path);
@@ -56,11 +59,12 @@ std::string resolve_scene_path(std::string_view raw, std::string_view scene_path
 
 void add_scene_dependency(SceneFacts& facts, std::string_view kind, std::string_view path,
                           std::string_view owner_type, std::string_view owner, bool packed) {
-  if (path.empty()) return;
+  if (path.empty() || path.size() > kPathMax) return;
   std::string key(kind);
   key.append(1, '\0').append(path);
   if (facts.dependency_keys.contains(key)) return;
-  if (facts.dependencies.size() >= kDependenciesMax)
+  facts.dependency_bytes += path.size() + owner.size();
+  if (facts.dependencies.size() >= kDependenciesMax || facts.dependency_bytes > kDependencyBytesMax)
     throw BudgetError("more than " + std::to_string(kDependenciesMax) + " files are needed");
   facts.dependency_keys.insert(std::move(key));
   BlendDependency& dependency = facts.dependencies.emplace_back();

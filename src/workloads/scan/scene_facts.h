@@ -34,6 +34,7 @@ struct SceneFacts {
   // Kinds: gltf-buffer, texture, material-library, usd-layer (subLayers), usd-reference, usd-payload, asset
   // (other files that a USD layer names). Each path stands once; `packed` means that it is inside the file.
   std::vector<BlendDependency> dependencies;
+  size_t dependency_bytes = 0;                      // of their names
   std::unordered_set<std::string> dependency_keys;  // of add_scene_dependency(): what is there already
 };
 

@@ -3,6 +3,7 @@
 // problem.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "workloads/scan/media_bytes.h"
@@ -24,8 +25,14 @@ void read_fbx(MediaBytes& bytes, SceneFacts& facts);      // binary and ASCII
 void read_usda(MediaBytes& bytes, uint64_t offset, uint64_t length, SceneFacts& facts);
 void read_usdc(MediaBytes& bytes, uint64_t offset, uint64_t length, SceneFacts& facts);
 
-// Adds a dependency unless the same kind and path is there already. Empty paths are left out. Throws
-// BudgetError when there are more than 10,000.
+// What a member of a USD layer's metadata says: names are those of the format ("upAxis", "metersPerUnit").
+void set_usd_text(SceneFacts& facts, std::string_view name, std::string_view value);
+void set_usd_number(SceneFacts& facts, std::string_view name, std::optional<double> value);
+// The kind of dependency that a path is by the field it stands in.
+std::string_view usd_kind(std::string_view field, std::string_view path);
+
+// Adds a dependency unless the same kind and path is there already. Empty paths and those over 4 KiB are left
+// out. Throws BudgetError when there are more than 10,000, or 8 MiB of names.
 void add_scene_dependency(SceneFacts& facts, std::string_view kind, std::string_view path,
                           std::string_view owner_type, std::string_view owner = {}, bool packed = false);
 // "texture" for the name of a picture, else "asset".

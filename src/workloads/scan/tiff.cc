@@ -211,7 +211,10 @@ void count_directories(TiffStructure& tiff, MediaBytes& bytes, uint64_t next, co
   uint32_t pages = 1, levels = 1, seen = 1, power = 1, lambda = 0;
   uint64_t anchor = tiff.first_directory();
   while (next != 0) {
-    if (next == anchor) corrupt("TIFF directories form a loop", next);
+    if (next == anchor) {  // the pictures before it are whole
+      add_warning(facts.warning, "TIFF directories form a loop at offset " + std::to_string(next));
+      return;
+    }
     if (++lambda == power) {
       anchor = next;
       power *= 2;
@@ -255,7 +258,8 @@ void read_tiff(MediaBytes& bytes, ImageFacts& facts) {
     for (uint64_t i = 0; i < std::min(first.sub_directories.count, kSubDirectoriesMax); ++i) {
       TiffDirectory sub;
       read_directory(tiff, tiff.integer(first.sub_directories, i), sub, nullptr);
-      if (!(sub.subfile & 1) && sub.has_size) {
+      // What is smaller than the preview cannot be the picture, whatever it says.
+      if (!(sub.subfile & 1) && sub.has_size && sub.width * sub.height >= first.width * first.height) {
         main = sub;
         break;
       }
