@@ -87,16 +87,20 @@ struct ExtensionRow {
 constexpr ExtensionRow kExtensions[] = {
     {"3gp", Format::kMp4, kOther},        {"aac", Format::kAac, kOther},
     {"abc", Format::kAlembic, kOther},    {"aif", Format::kAiff, kOther},
-    {"aiff", Format::kAiff, kOther},      {"asf", Format::kAsf, kOther},
+    {"aiff", Format::kAiff, kOther},      {"apng", Format::kPng, kOther},
+    {"arw", Format::kTiff, kOther},       {"asf", Format::kAsf, kOther},
     {"avi", Format::kAvi, kOther},        {"avif", Format::kAvif, kOther},
-    {"bash", Format::kText, kCode},       {"bgeo", Format::kUnknown, kCache},
-    {"blend", Format::kBlend, kOther},    {"blend1", Format::kBlend, kOther},
-    {"blend2", Format::kBlend, kOther},   {"bmp", Format::kBmp, kOther},
-    {"bphys", Format::kBphys, kOther},    {"c", Format::kText, kCode},
+    {"avifs", Format::kAvif, kOther},     {"bash", Format::kText, kCode},
+    {"bgeo", Format::kUnknown, kCache},   {"blend", Format::kBlend, kOther},
+    {"blend1", Format::kBlend, kOther},   {"blend2", Format::kBlend, kOther},
+    {"bmp", Format::kBmp, kOther},        {"bphys", Format::kBphys, kOther},
+    {"bw", Format::kSgi, kOther},         {"c", Format::kText, kCode},
     {"cc", Format::kText, kCode},         {"cin", Format::kCineon, kOther},
-    {"cpp", Format::kText, kCode},        {"cs", Format::kText, kCode},
-    {"css", Format::kText, kCode},        {"csv", Format::kText, kSpreadsheet},
-    {"dds", Format::kDds, kOther},        {"doc", Format::kUnknown, kDocument},
+    {"cpp", Format::kText, kCode},        {"cr2", Format::kTiff, kOther},
+    {"cs", Format::kText, kCode},         {"css", Format::kText, kCode},
+    {"csv", Format::kText, kSpreadsheet}, {"cur", Format::kIco, kOther},
+    {"dds", Format::kDds, kOther},        {"dib", Format::kBmp, kOther},
+    {"dng", Format::kTiff, kOther},       {"doc", Format::kUnknown, kDocument},
     {"docx", Format::kZip, kDocument},    {"dpx", Format::kDpx, kOther},
     {"exr", Format::kExr, kOther},        {"fbx", Format::kFbx, kOther},
     {"flac", Format::kFlac, kOther},      {"flv", Format::kFlv, kOther},
@@ -105,42 +109,52 @@ constexpr ExtensionRow kExtensions[] = {
     {"gltf", Format::kGltf, kOther},      {"go", Format::kText, kCode},
     {"gz", Format::kGzip, kOther},        {"h", Format::kText, kCode},
     {"hdr", Format::kHdr, kOther},        {"heic", Format::kHeif, kOther},
-    {"heif", Format::kHeif, kOther},      {"hpp", Format::kText, kCode},
-    {"html", Format::kText, kCode},       {"ico", Format::kIco, kOther},
-    {"j2c", Format::kJpeg2000, kOther},   {"j2k", Format::kJpeg2000, kOther},
-    {"java", Format::kText, kCode},       {"jp2", Format::kJpeg2000, kOther},
+    {"heics", Format::kHeif, kOther},     {"heif", Format::kHeif, kOther},
+    {"hif", Format::kHeif, kOther},       {"hpp", Format::kText, kCode},
+    {"html", Format::kText, kCode},       {"icb", Format::kTga, kOther},
+    {"ico", Format::kIco, kOther},        {"j2c", Format::kJpeg2000, kOther},
+    {"j2k", Format::kJpeg2000, kOther},   {"java", Format::kText, kCode},
+    {"jfif", Format::kJpeg, kOther},      {"jhc", Format::kJpeg2000, kOther},
+    {"jp2", Format::kJpeg2000, kOther},   {"jpc", Format::kJpeg2000, kOther},
     {"jpe", Format::kJpeg, kOther},       {"jpeg", Format::kJpeg, kOther},
-    {"jpg", Format::kJpeg, kOther},       {"js", Format::kText, kCode},
-    {"json", Format::kText, kCode},       {"jxl", Format::kJpegXl, kOther},
-    {"kra", Format::kKra, kOther},        {"lua", Format::kText, kCode},
-    {"m2ts", Format::kMpegTs, kOther},    {"m4a", Format::kM4a, kOther},
-    {"m4v", Format::kMp4, kOther},        {"md", Format::kText, kDocument},
-    {"mka", Format::kMatroska, kAudio},   {"mkv", Format::kMatroska, kOther},
-    {"mov", Format::kMov, kOther},        {"mp3", Format::kMp3, kOther},
-    {"mp4", Format::kMp4, kOther},        {"mpeg", Format::kMpegPs, kOther},
-    {"mpg", Format::kMpegPs, kOther},     {"mpo", Format::kJpeg, kOther},
-    {"mtl", Format::kMtl, kOther},        {"mxf", Format::kMxf, kOther},
+    {"jpf", Format::kJpeg2000, kOther},   {"jpg", Format::kJpeg, kOther},
+    {"jph", Format::kJpeg2000, kOther},   {"jpx", Format::kJpeg2000, kOther},
+    {"js", Format::kText, kCode},         {"json", Format::kText, kCode},
+    {"jxl", Format::kJpegXl, kOther},     {"kra", Format::kKra, kOther},
+    {"lua", Format::kText, kCode},        {"m2ts", Format::kMpegTs, kOther},
+    {"m4a", Format::kM4a, kOther},        {"m4v", Format::kMp4, kOther},
+    {"md", Format::kText, kDocument},     {"mka", Format::kMatroska, kAudio},
+    {"mkv", Format::kMatroska, kOther},   {"mov", Format::kMov, kOther},
+    {"mp3", Format::kMp3, kOther},        {"mp4", Format::kMp4, kOther},
+    {"mpeg", Format::kMpegPs, kOther},    {"mpg", Format::kMpegPs, kOther},
+    {"mpo", Format::kJpeg, kOther},       {"mtl", Format::kMtl, kOther},
+    {"mxf", Format::kMxf, kOther},        {"nef", Format::kTiff, kOther},
     {"obj", Format::kObj, kOther},        {"odg", Format::kOdg, kOther},
     {"ods", Format::kZip, kSpreadsheet},  {"odt", Format::kZip, kDocument},
     {"oga", Format::kOgg, kOther},        {"ogg", Format::kOgg, kOther},
     {"ogv", Format::kOggVideo, kOther},   {"opus", Format::kOpus, kOther},
     {"ora", Format::kOra, kOther},        {"osl", Format::kText, kCode},
-    {"pbm", Format::kPnm, kOther},        {"pdf", Format::kPdf, kOther},
-    {"pgm", Format::kPnm, kOther},        {"php", Format::kText, kCode},
-    {"png", Format::kPng, kOther},        {"ppm", Format::kPnm, kOther},
+    {"pam", Format::kPnm, kOther},        {"pbm", Format::kPnm, kOther},
+    {"pdf", Format::kPdf, kOther},        {"pef", Format::kTiff, kOther},
+    {"pfm", Format::kPnm, kOther},        {"pgm", Format::kPnm, kOther},
+    {"php", Format::kText, kCode},        {"png", Format::kPng, kOther},
+    {"pnm", Format::kPnm, kOther},        {"ppm", Format::kPnm, kOther},
     {"psb", Format::kPsd, kOther},        {"psd", Format::kPsd, kOther},
     {"py", Format::kText, kCode},         {"qt", Format::kMov, kOther},
     {"rb", Format::kText, kCode},         {"rgb", Format::kSgi, kOther},
+    {"rgba", Format::kSgi, kOther},       {"rgbe", Format::kHdr, kOther},
     {"rs", Format::kText, kCode},         {"rtf", Format::kText, kDocument},
     {"sgi", Format::kSgi, kOther},        {"sh", Format::kText, kCode},
-    {"svg", Format::kSvg, kOther},        {"swift", Format::kText, kCode},
-    {"tga", Format::kTga, kOther},        {"tif", Format::kTiff, kOther},
-    {"tiff", Format::kTiff, kOther},      {"toml", Format::kText, kCode},
+    {"svg", Format::kSvg, kOther},        {"svgz", Format::kSvg, kOther},
+    {"swift", Format::kText, kCode},      {"tga", Format::kTga, kOther},
+    {"tif", Format::kTiff, kOther},       {"tiff", Format::kTiff, kOther},
+    {"toml", Format::kText, kCode},       {"tpic", Format::kTga, kOther},
     {"ts", Format::kText, kCode},  // real transport streams are known by content
     {"tsv", Format::kText, kSpreadsheet}, {"tx", Format::kTiff, kOther},
     {"txt", Format::kText, kOther},       {"usd", Format::kUsd, kOther},
     {"usda", Format::kUsd, kOther},       {"usdc", Format::kUsd, kOther},
-    {"usdz", Format::kUsd, kOther},       {"vdb", Format::kVdb, kOther},
+    {"usdz", Format::kUsd, kOther},       {"vda", Format::kTga, kOther},
+    {"vdb", Format::kVdb, kOther},        {"vst", Format::kTga, kOther},
     {"wav", Format::kWav, kOther},        {"webm", Format::kWebm, kOther},
     {"webp", Format::kWebp, kOther},      {"wma", Format::kWma, kOther},
     {"wmv", Format::kAsf, kOther},        {"xls", Format::kUnknown, kSpreadsheet},
@@ -194,7 +208,8 @@ Format sniff_ftyp(std::string_view head) {
   }
   if (is("qt  ")) return Format::kMov;
   if (is("M4A ", "M4B ", "M4P ", "F4A ")) return Format::kM4a;
-  if (is("jp2 ", "jpx ", "jpm ")) return Format::kJpeg2000;
+  if (is("jp2 ", "jpx ", "jpm ", "jph ")) return Format::kJpeg2000;
+  if (is("jxl ")) return Format::kJpegXl;
   return Format::kMp4;
 }
 
@@ -210,6 +225,14 @@ Format sniff_zip(std::string_view head) {
   if (at(head, 30, "mimetypeapplication/x-krita")) return Format::kKra;
   if (at(head, 30, "mimetypeimage/openraster")) return Format::kOra;
   if (at(head, 30, "mimetypeapplication/vnd.oasis.opendocument.graphics")) return Format::kOdg;
+  // A USD package: the first member is stored, padded to 64 bytes, and a layer.
+  if (head.size() > 30 && head[8] == 0 && head[9] == 0) {
+    size_t name =
+        static_cast<unsigned char>(head[26]) | static_cast<size_t>(static_cast<unsigned char>(head[27])) << 8;
+    std::string_view member = head.substr(30, name);
+    if (member.ends_with(".usdc") || member.ends_with(".usda") || member.ends_with(".usd"))
+      return Format::kUsd;
+  }
   return Format::kZip;
 }
 
@@ -229,6 +252,15 @@ bool is_mpeg_ts(std::string_view head) {
       return true;
   }
   return false;
+}
+
+// The directory of an icon or cursor: no magic but small numbers and a reserved zero. A TGA begins alike.
+bool is_icon(std::string_view head) {
+  if (head.size() < 22) return head.size() > 5 && head[4] != 0 && head[5] == 0;
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(head[i]); };
+  unsigned count = byte(4) | byte(5) << 8;
+  uint32_t offset = byte(18) | byte(19) << 8 | byte(20) << 16 | uint32_t{byte(21)} << 24;
+  return count > 0 && count <= 1024 && offset >= 6 + 16 * count && (byte(14) | byte(15)) != 0;
 }
 
 bool is_svg(std::string_view head) {
@@ -305,8 +337,9 @@ Format sniff_content(std::string_view head) {
       break;
     case 'P':
       if (head[1] >= '1' && head[1] <= '7' &&
-          (head[2] == '\n' || head[2] == ' ' || head[2] == '\r' || head[2] == '\t'))
+          (head[2] == '\n' || head[2] == ' ' || head[2] == '\r' || head[2] == '\t' || head[2] == '#'))
         return Format::kPnm;
+      if (at(head, 0, "PF\n") || at(head, 0, "Pf\n") || at(head, 0, "PF4\n")) return Format::kPnm;
       if (at(head, 0, "PK\x03\x04")) return sniff_zip(head);
       if (at(head, 0, "PXR-USDC")) return Format::kUsd;
       break;
@@ -330,6 +363,9 @@ Format sniff_content(std::string_view head) {
         return Format::kOgg;
       }
       if (at(head, 0, "Ogawa")) return Format::kAlembic;
+      break;
+    case ';':
+      if (at(head, 0, "; FBX ")) return Format::kFbx;
       break;
     case 'f':
       if (at(head, 0, "fLaC")) return Format::kFlac;
@@ -359,7 +395,7 @@ Format sniff_content(std::string_view head) {
       if (at(head, 0, "\0\0\0\x0CJXL \r\n\x87\n"sv)) return Format::kJpegXl;
       if (at(head, 0, "\0\0\0\x0CjP  \r\n\x87\n"sv)) return Format::kJpeg2000;
       if (at(head, 0, "\0\0\x01\xBA"sv) || at(head, 0, "\0\0\x01\xB3"sv)) return Format::kMpegPs;
-      if (at(head, 0, "\0\0\x01\0"sv) && head.size() > 5 && head[4] != 0 && head[5] == 0) return Format::kIco;
+      if ((at(head, 0, "\0\0\x01\0"sv) || at(head, 0, "\0\0\x02\0"sv)) && is_icon(head)) return Format::kIco;
       break;
     default:
       break;
@@ -418,8 +454,12 @@ MediaType sniff(std::string_view head, std::string_view name) {
   // Where the content is only the wrapping, or two names share one container, the extension decides.
   if ((content == Format::kGzip || content == Format::kZstd) && named == Format::kBlend)
     return make(Format::kBlend, kOther, true);
-  if (content == Format::kZip && extension)
-    return make(named == Format::kUsd ? Format::kUsd : Format::kZip, extension->file_type, true);
+  if (content == Format::kGzip && named == Format::kSvg) return make(Format::kSvg, kOther, true);
+  if (content == Format::kZip && extension) {
+    bool packed =
+        named == Format::kUsd || named == Format::kKra || named == Format::kOra || named == Format::kOdg;
+    return make(packed ? named : Format::kZip, extension->file_type, true);
+  }
   if (content == Format::kMp4 && named == Format::kM4a) return make(Format::kM4a, kOther, true);
   if (content == Format::kMov && named == Format::kMp4 && !at(head, 4, "ftyp"))
     return make(Format::kMp4, kOther, true);
@@ -430,10 +470,12 @@ MediaType sniff(std::string_view head, std::string_view name) {
   return make(content, kOther, true);
 }
 
-bool has_image_reader(Format format) { return format >= Format::kPng && format <= Format::kWebp; }
+bool has_image_reader(Format format) { return format >= Format::kPng && format <= Format::kIco; }
 
 bool has_video_reader(Format format) {
   return (format >= Format::kMp4 && format <= Format::kAiff) && format != Format::kMpegPs;
 }
+
+bool has_scene_reader(Format format) { return format >= Format::kGltf && format <= Format::kVdb; }
 
 }  // namespace millrace::scan
