@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "cli/commands.h"
+#include "cli/short_help.h"
 
 namespace {
 
@@ -19,8 +20,7 @@ Begin here:
   eval "$(millrace env)"         then use the AWS CLI, SDKs, Terraform and CDK as they are
   millrace jobs                  what has run, runs and waits, and why
   millrace why JOB               why a job waits, until when, and what would start it
-  millrace events tail           what happened, which rules matched, and what became of it
-  millrace scan ~/pictures       the scan job by itself)help";
+  millrace scan ~/pictures       a job by itself; `millrace COMMAND --help` has examples of each)help";
 
 constexpr char kVersion[] = "millrace " MILLRACE_VERSION;
 
@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   CLI::App app(kAbout, "millrace");
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
+  millrace::cli::use_short_help(app);
   int exit_code = 0;
   millrace::cli::add_try_command(app, exit_code);
   millrace::cli::add_serve_command(app, exit_code);
@@ -43,12 +44,16 @@ int main(int argc, char** argv) {
   millrace::cli::add_watch_command(app, exit_code);
   millrace::cli::add_iam_command(app, exit_code);
   millrace::cli::add_scan_command(app, exit_code);
+  millrace::cli::add_catalog_command(app, exit_code);
   millrace::cli::add_copy_command(app, exit_code);
   millrace::cli::add_ingest_command(app, exit_code);
+  millrace::cli::add_load_command(app, exit_code);
+  millrace::cli::add_stac_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);
   millrace::cli::add_objects_command(app, exit_code);
   millrace::cli::add_completion_command(app, exit_code);
   millrace::cli::add_api_coverage_command(app, exit_code);
+  millrace::cli::group_commands(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
