@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "sql/connection.h"
+#include "sql/copy_in.h"
 
 namespace millrace::sql {
 namespace {
@@ -36,6 +37,9 @@ struct Link {
     std::string code = state != nullptr ? state : "";
     std::string text(base::trim(primary != nullptr ? primary : PQerrorMessage(connection)));
     std::string message = "database " + shown_url + ": " + text;
+    // "Key (id)=(7) already exists." is what one wants to know of a constraint.
+    const char* detail = result != nullptr ? PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL) : nullptr;
+    if (detail != nullptr && code.starts_with("23")) message += std::string(": ") + detail;
     // Classes of PostgreSQL's documentation, appendix A.
     std::string_view group = std::string_view(code).substr(0, 2);
     if (group == "23") throw base::ConflictError(message, code);
@@ -172,6 +176,58 @@ class PostgresqlStatement final : public Statement {
   mutable std::map<int, std::string> decoded_;  // bytea columns of this row
 };
 
+class PostgresqlCopy final : public CopyIn {
+ public:
+  PostgresqlCopy(Link& link, std::string_view sql) : link_(link) {
+    Result result(PQexec(link_.connection, std::string(sql).c_str()));
+    if (PQresultStatus(result.get()) != PGRES_COPY_IN) link_.raise(result.get());
+  }
+  ~PostgresqlCopy() override {
+    if (ended_) return;
+    PQputCopyEnd(link_.connection, "given up");
+    while (Result(PQgetResult(link_.connection))) {
+    }
+  }
+  PostgresqlCopy(const PostgresqlCopy&) = delete;
+  PostgresqlCopy& operator=(const PostgresqlCopy&) = delete;
+
+  void write(std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const size_t piece = std::min<size_t>(bytes.size(), 1 << 20);
+      if (PQputCopyData(link_.connection, bytes.data(), static_cast<int>(piece)) != 1) fail();
+      bytes.remove_prefix(piece);
+    }
+  }
+  int64_t finish() override {
+    ended_ = true;
+    if (PQputCopyEnd(link_.connection, nullptr) != 1) link_.raise(nullptr);
+    int64_t rows = 0;
+    Result failed;
+    while (Result result{PQgetResult(link_.connection)}) {
+      if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
+        failed = std::move(result);
+      else
+        rows = base::parse_number<int64_t>(PQcmdTuples(result.get())).value_or(0);
+    }
+    if (failed) link_.raise(failed.get());
+    return rows;
+  }
+
+ private:
+  // The server may have said why before it went away.
+  [[noreturn]] void fail() {
+    ended_ = true;
+    Result first;
+    while (Result result{PQgetResult(link_.connection)}) {
+      if (!first && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) first = std::move(result);
+    }
+    link_.raise(first.get());
+  }
+
+  Link& link_;
+  bool ended_ = false;
+};
+
 class PostgresqlConnection final : public Connection {
  public:
   explicit PostgresqlConnection(const std::string& url) {
@@ -221,6 +277,7 @@ class PostgresqlConnection final : public Connection {
     return std::make_unique<PostgresqlStatement>(link_, sql);
   }
   int64_t changes() const override { return link_.changes; }
+  std::unique_ptr<CopyIn> copy(std::string_view sql) { return std::make_unique<PostgresqlCopy>(link_, sql); }
 
  private:
   Link link_;
@@ -230,6 +287,11 @@ class PostgresqlConnection final : public Connection {
 
 std::unique_ptr<Connection> open_postgresql(const std::string& url) {
   return std::make_unique<PostgresqlConnection>(url);
+}
+
+std::unique_ptr<CopyIn> copy_in(Connection& connection, std::string_view sql) {
+  if (auto* postgresql = dynamic_cast<PostgresqlConnection*>(&connection)) return postgresql->copy(sql);
+  throw base::UsageError("COPY … FROM STDIN is PostgreSQL's");
 }
 
 }  // namespace millrace::sql
