@@ -78,6 +78,8 @@ class AviReader {
       if (riffs == 0) read_first(riff);
       check_end(riff.end, bytes_.size(), "RIFF chunk");
       at = riff.next();
+      if (bytes_.size() > at && bytes_.size() - at < 12 && bytes_.some(at, 4, "RIFF chunk") == "RIFF")
+        throw base::CorruptError("truncated: a RIFF chunk begins at offset " + std::to_string(at));
     }
   }
 

@@ -104,6 +104,7 @@ void read_mp3(MediaBytes& bytes, VideoFacts& facts) {
   stream.channels = frame.channels;
   stream.bit_rate = frame.bit_rate;
   if (facts.container == "mp3" && frame.layer != 3) facts.container = stream.codec;
+  check_end(first.at + frame.bytes, bytes.size(), "first frame");
   uint64_t frames = 0, size = 0;
   if (read_frame_count(bytes, first, frames, size, facts) && frames > 0) {
     uint64_t samples = frames * frame.samples;

@@ -148,6 +148,7 @@ class MxfReader {
                                ", the file has " + std::to_string(bytes_.size()) + " bytes");
     Unit last = unit(footer);
     if (!is_partition(last)) corrupt("no MXF partition where the footer should be,", footer);
+    check_end(last.end, bytes_.size(), "MXF footer");
     if (open || sets_.empty()) read_partition(last);
     for (uint64_t at = last.end; at < bytes_.size();) {  // the index and the like behind it, to the last byte
       Unit u = unit(at);

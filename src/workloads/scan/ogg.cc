@@ -55,6 +55,7 @@ class OggReader {
     if (std::none_of(streams_.begin(), streams_.end(),
                      [](const Stream& s) { return s.kind != Kind::kOther; }))
       corrupt("Ogg without a stream that is known,", 0);
+    check_end(last_end_, bytes_.size(), "last Ogg page");
     if (!ended_) corrupt("truncated: no last page of an Ogg stream, end", bytes_.size());
   }
 
@@ -207,6 +208,13 @@ class OggReader {
       if (at + 27 > block.size() || block[at + 4] != '\0') continue;
       uint64_t granule = le64(block.data() + at + 6);
       if (u8(block.data() + at + 5) & 4) ended_ = true;
+      if (size_t segments = u8(block.data() + at + 26); at + 27 + segments <= block.size()) {
+        uint64_t next = begin + at + 27 + segments;
+        for (char c : block.substr(at + 27, segments)) next += u8(&c);
+        last_end_ = std::max(last_end_, next);
+      } else {
+        last_end_ = std::max(last_end_, begin + at + 27 + segments);
+      }
       if (granule != UINT64_MAX && found.size() < 100'000)
         found.emplace_back(le32(block.data() + at + 14), granule);
     }
@@ -259,6 +267,7 @@ class OggReader {
   VideoFacts& facts_;
   std::vector<Stream> streams_;
   bool ended_ = false;
+  uint64_t last_end_ = 0;  // of the pages at the end of the file
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "tests/workloads/scan/av_samples.h"
 #include "tests/workloads/scan/media_samples.h"
 #include "workloads/scan/image.h"
 #include "workloads/scan/video.h"
@@ -28,9 +29,15 @@ Verdict examine(const std::string& file, const MediaType& type) {
   return {facts.status, facts.problem};
 }
 
+std::vector<std::pair<std::string, std::string>> every_sample() {
+  auto samples = all_samples();
+  for (auto& sample : av_samples()) samples.push_back(std::move(sample));
+  return samples;
+}
+
 TEST(MediaMutation, TruncatedAtEveryByte) {
   // Without this some length of a half-copied file crashes the scan, or passes as whole.
-  for (const auto& [name, file] : all_samples()) {
+  for (const auto& [name, file] : every_sample()) {
     MediaType type = sniff(file, name);
     EXPECT_EQ(examine(file, type).status, ReadStatus::kOk) << name << ": " << examine(file, type).problem;
     size_t passed = 0;
@@ -41,7 +48,11 @@ TEST(MediaMutation, TruncatedAtEveryByte) {
     }
     // What may be missing unseen: the pixels of a 12-byte-header bitmap and of a TIFF without strips, the
     // last bytes of optional data behind the picture, clusters of a stream of unknown length.
-    bool lenient = name == "j.bmp" || name == "e.tif" || name == "r.webm" || name == "p.mp4";
+    bool lenient = name == "j.bmp" || name == "e.tif" || name == "r.webm" || name == "p.mp4" ||
+                   // Packets and frames without a length of the whole.
+                   name == "e.aac" || name == "f.flac" || name == "m.ts" || name == "n.m2ts" ||
+                   // What stands behind the last page with the last frame.
+                   name == "i.ogv";
     if (!lenient) {
       EXPECT_LE(passed, 8u) << name << ": whole at so many lengths below " << file.size();
     }
@@ -52,7 +63,7 @@ TEST(MediaMutation, RandomBytesNeverCrash) {
   // Without this one hostile upload ends a scan of millions of files.
   const char* rounds_text = std::getenv("MILLRACE_FUZZ_ROUNDS");
   int rounds = rounds_text ? std::atoi(rounds_text) : 1500;
-  auto samples = all_samples();
+  auto samples = every_sample();
   for (size_t s = 0; s < samples.size(); ++s) {
     const auto& [name, file] = samples[s];
     MediaType type = sniff(file, name);
@@ -92,7 +103,7 @@ TEST(MediaMutation, RandomBytesNeverCrash) {
 
 TEST(MediaMutation, WrongReaderForTheBytes) {
   // Without this a misleading name that sends a file to the wrong reader may crash it.
-  auto samples = all_samples();
+  auto samples = every_sample();
   for (const auto& [name, file] : samples)
     for (const auto& [other, other_file] : samples) {
       Verdict verdict = examine(file, sniff(other_file, other));
