@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "workloads/result.h"
+#include "workloads/stac/geoparquet.h"
 
 namespace millrace::cli {
 namespace {
@@ -254,6 +256,20 @@ void add_options(CLI::App& command, Arguments& a) {
   command.add_flag("--quiet", a.quiet, "no progress");
 }
 
+// `millrace stac items FILE`: the rows of a file as lines of JSON again.
+int print_items(const std::string& file) {
+  try {
+    stac::read_items(objects::parse_location(file), [](std::string_view item) {
+      if (std::fwrite(item.data(), 1, item.size(), stdout) != item.size() || std::fputc('\n', stdout) == EOF)
+        throw base::TransientError(base::system_message("write standard output", errno));
+    });
+  } catch (const base::Error& e) {
+    std::fprintf(stderr, "millrace stac items: %s\n", e.what());
+    return e.kind() == base::ErrorKind::kUsage ? workloads::kExitUsage : workloads::kExitFailed;
+  }
+  return std::fflush(stdout) == 0 ? workloads::kExitDone : workloads::kExitFailed;
+}
+
 }  // namespace
 
 void add_stac_command(CLI::App& app, int& exit_code) {
@@ -261,6 +277,10 @@ void add_stac_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("stac", "a month of STAC items becomes GeoParquet");
   command->footer(kHelp);
   add_options(*command, *arguments);
+  auto file = std::make_shared<std::string>();
+  CLI::App* items = command->add_subcommand("items", "print the rows of such a file as items, one a line");
+  items->add_option("file", *file, "a file or s3://BUCKET/KEY")->required();
+  items->callback([file, &exit_code] { exit_code = print_items(*file); });
   command->callback([arguments, command, &exit_code] {
     if (command->get_subcommands().empty()) exit_code = run(*arguments);
   });

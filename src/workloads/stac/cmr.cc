@@ -40,8 +40,10 @@ void read_links(ondemand::array links, const std::string& scheme, Entry& entry) 
   }
 }
 
-std::vector<Entry> read_page(std::string& body, const std::string& protocol) {
-  const std::string scheme = protocol + "://";
+std::vector<Entry> read_page(std::string& body, const CmrSearch& search) {
+  // A catalogue that is asked without TLS may have items without TLS.
+  const bool plain = search.protocol == "https" && search.endpoint.starts_with("http://");
+  const std::string scheme = plain ? "http" : search.protocol + "://";
   std::vector<Entry> entries;
   try {
     body.reserve(body.size() + simdjson::SIMDJSON_PADDING);
@@ -104,7 +106,7 @@ Found search_once(HttpSource& source, const CmrSearch& search, const CmrCollecti
     std::vector<Entry> entries;
     for (int attempt = 1;; ++attempt) {
       try {
-        entries = read_page(response.body, search.protocol);
+        entries = read_page(response.body, search);
         break;
       } catch (const base::CorruptError& error) {
         if (error.code() != "BrokenJson" || attempt == kSearchesMax) throw;

@@ -1,0 +1,472 @@
+"""Without this: `millrace stac` loses items without a word, publishes a month with holes, or fetches all of it again."""
+
+import copy
+import datetime
+import gzip
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+EXAMPLE = os.path.join(HERE, "..", "..", "examples", "stac")
+sys.path.insert(0, EXAMPLE)
+from millrace_server import MillraceServer, wait_until  # noqa: E402
+from replay import Catalogue, Handler, Replay, collection_of  # noqa: E402
+from stac_items import make_item, make_month  # noqa: E402
+
+BINARY = os.environ["MILLRACE_BINARY"]
+SEED = int(os.environ.get("SEED", random.randrange(10**6)))
+
+
+class BadCatalogue(Catalogue):
+    """Lies and loses as it is told."""
+
+    def __init__(self, items):
+        super().__init__(items)
+        self.hits_more = 0  # how many more it says there are
+        self.documents = {}  # id -> bytes instead
+        self.gone = set()  # ids
+
+    def hits(self, count):
+        return count + (self.hits_more if count else 0)
+
+    def item(self, name):
+        if name in self.gone:
+            return None
+        return self.documents.get(name) or super().item(name)
+
+
+class BadHandler(Handler):
+    def meddle(self, path):
+        fault = self.server.fault(self.command, path, self.headers) if self.server.fault else None
+        if fault is None:
+            return False
+        status, headers = fault
+        self.answer({"errors": ["no"]}, status, headers)
+        return True
+
+
+class BadReplay(Replay):
+    def __init__(self, items, **more):
+        super().__init__(items, handler=BadHandler, catalogue=BadCatalogue, **more)
+        self.fault = None
+
+    def count(self, what):
+        with self.catalogue.lock:
+            return sum(what in path for _, path, _ in self.catalogue.requests)
+
+
+class Stac(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="millrace-stac-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.items = make_month(2024, 6, 60, SEED)
+
+    def serve(self, items=None, **more):
+        return self.enterContext(BadReplay(self.items if items is None else items, **more))
+
+    def command(self, *words):
+        return [BINARY, "stac", "--quiet", "--work", self.folder + "/work", *words]
+
+    def stac(self, *words, code=0, environment=None):
+        """Runs it; gives the JSON result."""
+        place = self.folder + "/result.json"
+        if os.path.exists(place):
+            os.unlink(place)
+        done = subprocess.run(self.command(*words, "--result", place), env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, code, f"seed {SEED}: " + done.stdout[-3000:] + done.stderr[-2000:])
+        if code == 2:
+            return None
+        with open(place, encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual(result["exit_code"], code)
+        self.assertEqual(json.loads(done.stdout.splitlines()[-1])["counts"], result["counts"])
+        return result
+
+    def month(self, server, *words, **more):
+        return self.stac("--input", server.url, "--year-month", "202406", "--destination", self.folder + "/out", *words, **more)
+
+    def file(self, *parts):
+        return os.path.join(self.folder, "out", *parts, "year=2024", "month=06", "data.parquet")
+
+    def items_of(self, path):
+        """By the job's own reader: what it merges is what it wrote."""
+        dump = subprocess.run([BINARY, "stac", "items", path], capture_output=True, text=True, timeout=60)
+        self.assertEqual(dump.returncode, 0, dump.stderr)
+        return {item["id"]: item for item in map(json.loads, dump.stdout.splitlines())}
+
+    def assert_month(self, path, items):
+        there = self.items_of(path)
+        self.assertEqual(sorted(there), sorted(item["id"] for item in items))
+        for item in items:
+            self.assertEqual(there[item["id"]]["properties"]["datetime"], item["properties"]["datetime"])
+            self.assertEqual(there[item["id"]]["collection"], item.get("collection") or collection_of(item) + "_2.0")
+            self.assertEqual(there[item["id"]]["assets"], item["assets"])
+
+    def failures(self, result):
+        return {entry.get("code", ""): entry for entry in result["failed"]}
+
+    # Without this granules at midnight and in the last second of a day are lost or come twice.
+    def test_a_month_with_its_edges(self):
+        later = make_item("S30", datetime.datetime(2024, 7, 1), 1, 1, 900)
+        before = make_item("S30", datetime.datetime(2024, 5, 31, 23, 59, 59, 999000), 1, 1, 901)
+        with self.subTest("both collections in one file"):
+            server = self.serve(self.items + [later, before])
+            result = self.month(server)
+            self.assert_month(self.file(), self.items)
+            self.assertEqual((result["counts"]["rows"], result["counts"]["items"], result["counts"]["duplicates"]), (60, 60, 0))
+            self.assertEqual(server.count("_stac.json"), 60)
+            headers = {name.lower(): value for name, value in server.catalogue.requests[0][2].items()}
+            self.assertEqual(headers["client-id"], "millrace-stac")
+            self.assertEqual(os.listdir(self.folder + "/work"), [], "what was fetched is not needed any more")
+        with self.subTest("a file each"):
+            self.month(self.serve(), "--layout", "collection-month")
+            for sensor in ("L30", "S30"):
+                self.assert_month(self.file(f"HLS{sensor}_2.0"), [item for item in self.items if f".{sensor}." in item["id"]])
+
+    # Without this one answer of a busy server makes a hole, or its wish to be left alone is not heard.
+    def test_busy_servers_are_asked_again_when_they_want(self):
+        server = self.serve()
+        seen, lock, times = {}, threading.Lock(), []
+
+        def fault(_, path, headers):
+            with lock:
+                key = path + headers.get("CMR-Search-After", "")
+                seen[key] = seen.get(key, 0) + 1
+                if seen[key] > 1 or len(seen) % 4:
+                    return None
+                times.append(len(seen))
+                return random.Random(key).choice([(503, ()), (500, ()), (502, ()), (429, (("Retry-After", "0"),))])
+
+        server.fault = fault
+        result = self.month(server)
+        self.assert_month(self.file(), self.items)
+        self.assertGreater(len(times), 5)
+        self.assertGreaterEqual(result["counts"]["retries"], len(times))
+
+    # Without this what is missing is only in a log, and the month is published with holes; the next run fetches all again.
+    def test_missing_items_are_named_and_only_they_are_fetched_again(self):
+        server = self.serve()
+        gone = [item["id"] for item in self.items[10:13]]
+        server.catalogue.gone.update(gone)
+        result = self.month(server, code=3)
+        self.assertFalse(os.path.exists(self.file()))
+        named = [entry["item"] for entry in result["failed"] if entry.get("code") == "Http404"]
+        self.assertEqual(sorted(name.rsplit("/", 1)[1] for name in named), sorted(name + "_stac.json" for name in gone))
+        self.assertIn("3 of its items are missing", self.failures(result)["Incomplete"]["error"])
+        self.month(server, "--allow-missing", "2", code=3)
+        self.assertFalse(os.path.exists(self.file()))
+        result = self.month(server, "--allow-missing", "3", code=3)
+        self.assertEqual(result["files"][0]["missing"], 3)
+        self.assert_month(self.file(), [item for item in self.items if item["id"] not in gone])
+        server.catalogue.gone.clear()
+        before = server.count("_stac.json")
+        result = self.month(server)
+        self.assertEqual(server.count("_stac.json") - before, 3)
+        self.assertEqual(result["counts"]["kept_from_earlier_run"], 57)
+        self.assert_month(self.file(), self.items)
+
+    # Without this a broken item breaks the file, or goes away without a name.
+    def test_broken_items_are_named_with_what_is_wrong(self):
+        server = self.serve()
+        bad = {}
+        for code, change in {"BrokenJson": lambda item: json.dumps(item).encode()[:500],
+                             "NoGeometry": lambda item: {**item, "geometry": None},
+                             "BadGeometry": lambda item: {**item, "geometry": {"type": "Polygon", "coordinates": [[1, 2], [3, 4]]}},
+                             "WrongType": lambda item: {**item, "assets": []},
+                             "BadTime": lambda item: {**item, "properties": {**item["properties"], "datetime": "yesterday"}},
+                             "WrongItem": lambda item: {**item, "id": "another"}}.items():
+            item = self.items[len(bad)]
+            document = change(item)
+            server.catalogue.documents[item["id"]] = document if isinstance(document, bytes) else json.dumps(document).encode()
+            bad[code] = item["id"]
+        result = self.month(server, code=3)
+        for code, name in bad.items():
+            self.assertIn(name, self.failures(result)[code]["item"])
+        self.assertEqual(result["failed_count"], len(bad) + 1)
+        self.assertFalse(os.path.exists(self.file()))
+
+    # Without this a server that says that there is more than it gives makes a month that nobody knows to be short.
+    def test_a_server_that_lies_about_counts_is_named(self):
+        server = self.serve()
+        self.month(server)
+        with open(self.file(), "rb") as file:
+            before = file.read()
+        server.catalogue.hits_more = 1
+        result = self.month(server, code=3)
+        mismatch = [entry for entry in result["failed"] if entry.get("code") == "CountMismatch"]
+        days = {(collection_of(item), item["properties"]["datetime"][:10]) for item in self.items}
+        self.assertGreaterEqual(len(mismatch), len(days))
+        self.assertIn("granules of HLS", mismatch[0]["error"])
+        with open(self.file(), "rb") as file:
+            self.assertEqual(file.read(), before, "what was there stays")
+
+    # Without this a server that gives one page again and again keeps the job busy for ever.
+    def test_a_server_that_repeats_a_page(self):
+        server = self.serve()
+        granules = server.RequestHandlerClass.granules
+
+        def stuck(handler, query):
+            if "CMR-Search-After" in handler.headers:
+                handler.headers.replace_header("CMR-Search-After", json.dumps(["lpcloud", 0]))
+            granules(handler, query)
+
+        server.RequestHandlerClass = type("Stuck", (BadHandler,), {"granules": stuck})
+        result = self.month(server, code=3)
+        self.assertIn("RepeatedPage", self.failures(result))
+
+    # Without this an empty day, or an empty month, is a failure, as it was in the original.
+    def test_days_and_months_without_granules(self):
+        result = self.month(self.serve(self.items[:1]))
+        self.assertEqual(result["counts"]["rows"], 1)
+        result = self.stac("--input", self.serve([]).url, "--year-month", "202405", "--destination", self.folder + "/out")
+        self.assertEqual(result["counts"]["items"], 0)
+        self.assertFalse(os.path.exists(self.folder + "/out/year=2024/month=05/data.parquet"))
+
+    # Without this a box is ignored, as it was in the original, or a box in the Pacific is refused.
+    def test_boxes_also_across_the_antimeridian(self):
+        places = [(170, 0), (179, 5), (-180, 5), (-171, 1), (-100, 1), (10, 50), (10, 3)]
+        items = [make_item("S30", datetime.datetime(2024, 6, 3, 4, serial), west, south, serial) for serial, (west, south) in enumerate(places)]
+        server = self.serve(items)
+        for source in ("cmr", "stac-api", "files"):
+            with self.subTest(source):
+                shutil.rmtree(self.folder + "/out", ignore_errors=True)
+                words = {"cmr": ("--input", server.url), "stac-api": ("--input", server.url + "/api"),
+                         "files": ("--input", self.write("items.ndjson", self.lines(items)))}[source]
+                self.stac("--source", source, *words, "--year-month", "202406", "--destination", self.folder + "/out",
+                          "--collection", "HLSS30_2.0", "--bounding-box", "175,-10,-170.5,10")
+                self.assert_month(self.file(), items[1:4])
+
+    # Without this a refused request is taken for a hundred thousand missing items, or a retry begins at zero.
+    def test_credentials_that_expire_half_way(self):
+        self.items = make_month(2024, 6, 200, SEED)
+        server = self.serve(page_size=50)
+        lock, count = threading.Lock(), [0]
+
+        def expired(_, path, __):
+            with lock:
+                count[0] += path.endswith("_stac.json")
+                return (403, ()) if count[0] > 60 and path.endswith("_stac.json") else None
+
+        server.fault = expired
+        result = self.month(server, "--max-concurrent-days", "1", "--max-concurrent-per-day", "2", code=1)
+        self.assertIn("refused", result["error"])
+        self.assertFalse(os.path.exists(self.file()))
+        server.fault = None
+        before = server.count("_stac.json")
+        self.month(server)
+        self.assertEqual(server.count("_stac.json") - before, 140)
+        self.assert_month(self.file(), self.items)
+
+    # Without this a job that was killed fetches everything again.
+    def test_a_killed_run_goes_on(self):
+        self.items = make_month(2024, 6, 300, SEED)
+        server = self.serve(page_size=100)
+        hold = threading.Event()
+        lock, count = threading.Lock(), [0]
+
+        def stall(_, path, __):
+            with lock:
+                count[0] += path.endswith("_stac.json")
+                late = count[0] > 200
+            if late:
+                hold.wait(60)
+            return None
+
+        server.fault = stall
+        process = subprocess.Popen(self.command("--input", server.url, "--year-month", "202406", "--destination", self.folder + "/out",
+                                                "--max-concurrent-days", "2", "--max-concurrent-per-day", "4"),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: count[0] > 200, "most items were fetched")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        hold.set()
+        server.fault = None
+        before = server.count("_stac.json")
+        self.month(server)
+        # Whole days are safe; of the days in work at most some items are fetched again.
+        self.assertLess(server.count("_stac.json") - before, 150)
+        self.assert_month(self.file(), self.items)
+
+    # Without this two runs write into one another's work, or a stop is a failure that loses what was fetched.
+    def test_one_run_at_a_time_and_a_stop_keeps_what_is_there(self):
+        server = self.serve()
+        hold = threading.Event()
+        count = [0]
+
+        def stall(_, path, __):
+            if path.endswith("_stac.json"):
+                count[0] += 1
+                if count[0] > 30:
+                    hold.wait(60)
+            return None
+
+        server.fault = stall
+        words = ("--input", server.url, "--year-month", "202406", "--destination", self.folder + "/out", "--max-concurrent-per-day", "1")
+        process = subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        wait_until(lambda: count[0] > 30, "it works")
+        result = self.stac(*words, code=1)
+        self.assertIn("another run", result["error"])
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("interrupted", json.loads(out.splitlines()[-1])["error"])
+        hold.set()
+        server.fault = None
+        before = server.count("_stac.json")
+        self.month(server)
+        self.assertLess(server.count("_stac.json") - before, 36)
+
+    # Without this links that were found are looked for again, or an incomplete list makes a complete month.
+    def test_links_are_kept_in_the_layout_of_the_original(self):
+        server = self.serve()
+        links = ("--links", self.folder + "/cache")
+        result = self.stac("--input", server.url, "--year-month", "202406", "--links-only", *links)
+        self.assertEqual(result["counts"]["links"], 60)
+        path = self.folder + "/cache/links/HLSL30_2.0/2024/06/2024-06-01.json"
+        with open(path, encoding="utf-8") as file:
+            self.assertTrue(all(link.endswith("_stac.json") for link in json.load(file)))
+        searches = server.count("granules.json")
+        self.month(server, *links, "--skip-existing")
+        self.assertEqual(server.count("granules.json"), searches)
+        self.assert_month(self.file(), self.items)
+        self.assertEqual(self.month(server, *links, "--skip-existing")["counts"]["months_skipped"], 1)
+        # Days that are recent are asked for again.
+        result = self.month(server, *links, "--skip-existing", "--refresh-days", "100000")
+        self.assertEqual((result["counts"]["granules"], server.count("granules.json") > searches), (60, True))
+        os.unlink(path)
+        shutil.rmtree(self.folder + "/out")
+        result = self.month(server, *links, "--require-complete-links", code=3)
+        self.assertIn("HLSL30_2.0 2024-06-01", self.failures(result)["NoLinks"]["item"])
+        self.assertFalse(os.path.exists(self.file()))
+
+    # Without this granules that came late are never in their month, or all the others are fetched again for them.
+    def test_merge_adds_what_came_late(self):
+        server = self.serve(self.items[:50])
+        self.month(server)
+        server.catalogue.items = list(self.items)
+        revised = copy.deepcopy(self.items[3])
+        revised["properties"]["updated"] = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        revised["properties"]["eo:cloud_cover"] = 77.0
+        server.catalogue.items[3] = revised
+        before = server.count("_stac.json")
+        result = self.month(server, "--merge")
+        self.assertEqual(server.count("_stac.json") - before, 11)
+        self.assertEqual((result["counts"]["rows"], result["counts"]["already_in_file"], result["counts"]["duplicates"]), (60, 49, 1))
+        self.assert_month(self.file(), self.items)
+        self.assertEqual(self.items_of(self.file())[revised["id"]]["properties"]["eo:cloud_cover"], 77.0)
+
+    # Without this pages behind the first are lost, or come in place of one another.
+    def test_stac_apis_by_post_and_get(self):
+        server = self.serve(page_size=2)
+        for method in ("post", "get"):
+            with self.subTest(method):
+                shutil.rmtree(self.folder + "/out", ignore_errors=True)
+                items = [{**item, "collection": collection_of(item) + "_2.0"} for item in self.items]
+                server.catalogue.items = items
+                self.stac("--source", "stac-api", "--input", server.url + "/api", "--method", method, "--collection", "HLSL30_2.0,HLSS30_2.0",
+                          "--year-month", "202406", "--destination", self.folder + "/out")
+                self.assert_month(self.file(), items)
+        server.catalogue.hits_more = 2
+        result = self.stac("--source", "stac-api", "--input", server.url + "/api", "--year-month", "202406", "--destination", self.folder + "/new", code=3)
+        self.assertIn("items match", self.failures(result)["CountMismatch"]["error"])
+
+    # Without this a broken item of a page is forgotten by the second run, which then says that nothing is missing.
+    def test_a_broken_item_of_an_api_is_missing_in_every_run(self):
+        items = [{**item, "collection": "c"} for item in self.items]
+        del items[5]["geometry"]
+        server = self.serve(items)
+        words = ("--source", "stac-api", "--input", server.url + "/api", "--year-month", "202406", "--destination", self.folder + "/out")
+        for _ in range(2):
+            result = self.stac(*words, code=3)
+            self.assertEqual(self.failures(result)["NoGeometry"]["item"], items[5]["id"])
+        server.catalogue.items[server.catalogue.items.index(items[5])] = {**self.items[5], "collection": "c"}
+        self.stac(*words)
+
+    def write(self, name, data):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    @staticmethod
+    def lines(items):
+        return b"".join(json.dumps(item).encode() + b"\n" for item in items)
+
+    # Without this items in one form or another are not read, or months and newer versions are mixed up.
+    def test_files_of_items_in_all_forms(self):
+        july = make_month(2024, 7, 10, SEED + 1)
+        items = [{**item, "collection": "made"} for item in self.items + july]
+        old = copy.deepcopy(items[0])
+        old["properties"]["updated"] = "2024-01-01T00:00:00Z"
+        items[0]["properties"]["updated"] = "2024-02-01T00:00:00Z"
+        self.write("in/a/lines.ndjson.gz", gzip.compress(self.lines(items[:20])))
+        self.write("in/a/old.jsonl", self.lines([old]))
+        self.write("in/collection.geojson", json.dumps({"features": items[20:40], "type": "FeatureCollection"}, indent=1).encode())
+        for item in items[40:50]:
+            self.write(f"in/single/{item['id']}.json", json.dumps(item, indent=2).encode())
+        self.write("in/single/catalog.json", b'{"type":"Catalog","id":"c"}')
+        self.write("in/readme.txt", b"not an item")
+        subprocess.run(["zstd", "-q", "-o", self.folder + "/in/rest.ndjson.zst"], input=self.lines(items[50:]), check=True)
+        result = self.stac("--source", "files", "--input", self.folder + "/in", "--destination", self.folder + "/out")
+        self.assertEqual((result["counts"]["duplicates"], result["counts"]["not_items"], result["counts"]["files_ignored"]), (1, 1, 1))
+        self.assert_month(self.file(), items[:60])
+        self.assertEqual(self.items_of(self.file())[items[0]["id"]]["properties"]["updated"], "2024-02-01T00:00:00Z")
+        self.assert_month(self.file().replace("month=06", "month=07"), items[60:])
+        self.write("in/broken.ndjson", self.lines(items[:1]) + b'{"type":"Feature"\n')
+        self.write("in/cut.ndjson.gz", gzip.compress(self.lines(items[:9]))[:-20])
+        for _ in range(2):
+            result = self.stac("--source", "files", "--input", self.folder + "/in", "--destination", self.folder + "/out", code=3)
+            self.assertIn("broken.ndjson, line 2", self.failures(result)["BrokenJson"]["item"])
+            self.assertIn("cut.ndjson.gz", self.failures(result)["BrokenArchive"]["item"])
+
+    # Without this nonsense is asked of a server, or a typing error makes another month.
+    def test_wrong_usage(self):
+        for words in (["--year-month", "202413"], ["--year-month", "2024"], [], ["--year-month", "202406", "--bounding-box", "1,2,3"],
+                      ["--year-month", "202406", "--bounding-box", "1,9,3,4"], ["--from", "202406"], ["--from", "202406", "--to", "202405"],
+                      ["--year-month", "202406", "--links-only"], ["--source", "files"], ["--year-month", "202406", "--source", "stac-api"],
+                      ["202406"], ["202406", "bucket", "prefix", "perhaps"], ["202406", ""], ["--collection", "a/b", "--year-month", "202406"]):
+            with self.subTest(words):
+                words = words + ["--destination", self.folder + "/out"] if not words or not words[0].startswith("2") else words
+                self.stac(*words, code=2)
+        self.stac("--year-month", "202406", code=2)
+        self.stac("--year-month", "202406", "--destination", self.folder + "/out", code=2,
+                  environment={"AWS_BATCH_JOB_ARRAY_INDEX": "0", "AWS_BATCH_JOB_ARRAY_SIZE": "2"})
+
+
+class InTheEngine(unittest.TestCase):
+    # Without this the example does not work, or a backfill does one month in every child.
+    def test_the_example_as_an_array_over_months(self):
+        from batch_setup import wait_for_job
+        with MillraceServer() as server, open(os.path.join(EXAMPLE, "recordings.ndjson"), encoding="utf-8") as file:
+            replay = self.enterContext(Replay([json.loads(line) for line in file]))
+            environment = {**server.environment, "CATALOGUE": replay.url, "AWS_CLI": os.environ.get("AWS_CLI", "aws")}
+            done = subprocess.run([os.path.join(EXAMPLE, "set-up")], env=environment, capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            batch, s3 = server.boto3("batch"), server.boto3("s3")
+            job = batch.submit_job(jobName="backfill", jobQueue="stac", jobDefinition="stac", arrayProperties={"size": 2},
+                                   parameters={"from": "202406", "to": "202407", "catalogue": replay.url})["jobId"]
+            self.assertEqual(wait_for_job(batch, job)["status"], "SUCCEEDED")
+            keys = [o["Key"] for o in s3.list_objects_v2(Bucket="stac-example", Prefix="hls/")["Contents"]]
+            self.assertEqual(keys, ["hls/year=2024/month=06/data.parquet", "hls/year=2024/month=07/data.parquet"])
+            # As the original's container was called.
+            environment = {**server.environment, "MAX_CONCURRENT_DAYS": "3", "MAX_CONCURRENT_PER_DAY": "5", "TEMP_DIR": server.folder + "/temp"}
+            done = subprocess.run([BINARY, "stac", "202406", "stac-example", "v1", "true", "--input", replay.url], env=environment,
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(json.loads(done.stdout.splitlines()[-1])["counts"]["rows"], 12)
+            s3.head_object(Bucket="stac-example", Key="v1/year=2024/month=06/data.parquet")
+
+
+if __name__ == "__main__":
+    unittest.main()
