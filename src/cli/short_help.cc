@@ -35,7 +35,7 @@ constexpr std::array kGroups = {
     Group{"The engine", {"try", "serve", "env", "doctor", "watch"}},
     Group{"What it does, and why", {"jobs", "why", "events", "rules", "iam"}},
     Group{"Jobs for data", {"scan", "load", "copy", "stac", "ingest", "catalog"}},
-    Group{"More", {"objects", "completion", "api-coverage", "runner"}},
+    Group{"More", {"objects", "completion", "api-coverage"}},
 };
 
 }  // namespace
