@@ -66,6 +66,9 @@ VideoFacts read_video(Source& source, const MediaType& type) {
     facts.status = useful ? ReadStatus::kPartial : ReadStatus::kBroken;
     facts.problem = error.what();
   }
+  // What no header can mean.
+  if (facts.fps && (facts.fps->num <= 0 || facts.fps->den <= 0)) facts.fps.reset();
+  if (facts.duration_s && !(*facts.duration_s >= 0 && *facts.duration_s < 1e12)) facts.duration_s.reset();
   for (AudioStream& stream : facts.audio_streams)
     if (stream.channel_layout.empty()) stream.channel_layout = layout_of_count(stream.channels.value_or(0));
   return facts;
