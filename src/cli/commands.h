@@ -24,6 +24,7 @@ void add_load_command(CLI::App& app, int& exit_code);
 void add_stac_command(CLI::App& app, int& exit_code);
 void add_runner_command(CLI::App& app, int& exit_code);
 void add_objects_command(CLI::App& app, int& exit_code);
+void add_doctor_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app, int& exit_code);
 void add_api_coverage_command(CLI::App& app, int& exit_code);
 

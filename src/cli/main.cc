@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   millrace::cli::add_stac_command(app, exit_code);
   millrace::cli::add_runner_command(app, exit_code);
   millrace::cli::add_objects_command(app, exit_code);
+  millrace::cli::add_doctor_command(app, exit_code);
   millrace::cli::add_completion_command(app, exit_code);
   millrace::cli::add_api_coverage_command(app, exit_code);
   millrace::cli::group_commands(app);
