@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/strings.h"
+#include "workloads/scan/asf_packets.h"
 #include "workloads/scan/audio_headers.h"
 #include "workloads/scan/video_codecs.h"
 #include "workloads/scan/video_formats.h"
@@ -87,7 +88,32 @@ class AsfReader {
     if (bytes_.size() - header.end < 24) throw base::CorruptError("truncated: ASF without its data");
     Object data = object(header.end);
     if (data.id != kData) corrupt("ASF without its data", header.end);
+    for (const AsfStream& stream : streams_)
+      if (stream.is_video) {
+        measure_rate(asf_frame_times(bytes_, data.at + 26, broadcast_ ? bytes_.size() : data.end,
+                                     packet_bytes_, stream.number));
+        break;
+      }
     if (!broadcast_) check_end(data.end, bytes_.size(), "ASF data");
+  }
+
+  // Few writers state a rate, and fewer keep to it: the first frames tell, to a millisecond.
+  void measure_rate(std::vector<uint32_t> times) {
+    std::sort(times.begin(), times.end());
+    times.erase(std::unique(times.begin(), times.end()), times.end());
+    if (times.size() < 5) return;
+    double span_ms = times.back() - times.front();
+    double rate = static_cast<double>(times.size() - 1) * 1000 / span_ms;
+    double slack = rate * 1.5 / span_ms;  // of a millisecond and a half
+    double best = slack;
+    for (int64_t den : {int64_t{1}, int64_t{1001}}) {
+      double factor = den == 1 ? 1.0 : 1.001;
+      double whole = std::round(rate * factor), distance = std::abs(whole / factor - rate);
+      if (whole < 1 || whole > 1000 || distance >= best) continue;
+      best = distance;
+      measured_ = den == 1 ? Rational{static_cast<int64_t>(whole), 1}
+                           : reduced(static_cast<int64_t>(whole) * 1000, 1001);
+    }
   }
 
   void each(uint64_t at, uint64_t end) {
@@ -116,6 +142,7 @@ class AsfReader {
     std::string_view p = bytes_.at(o.at, 80, "ASF file properties");
     uint64_t created = le64(p.data() + 24), play = le64(p.data() + 40), preroll_ms = le64(p.data() + 56);
     broadcast_ = le32(p.data() + 64) & 1;
+    packet_bytes_ = le32(p.data() + 68);
     if (created / 10000 > kEpoch1601_ms && created < uint64_t{1} << 62)
       facts_.creation_time_ms = static_cast<base::TimeMs>(created / 10000 - kEpoch1601_ms);
     if (!broadcast_ && play / 10000 > preroll_ms && play < uint64_t{1} << 60)
@@ -237,6 +264,8 @@ class AsfReader {
         else
           facts_.fps = reduced(10'000'000, static_cast<int64_t>(time));
       }
+      if (measured_ && (!facts_.fps || std::abs(facts_.fps->value() / measured_->value() - 1) > 0.02))
+        facts_.fps = measured_;
       if (aspect_x_.second && aspect_y_.second && (aspect_x_.first == 0 || aspect_x_.first == stream.number))
         facts_.sample_aspect = reduced(aspect_x_.second, aspect_y_.second);
     }
@@ -251,6 +280,8 @@ class AsfReader {
   std::vector<AsfStream> streams_;
   std::vector<std::pair<unsigned, uint64_t>> frame_times_;
   std::pair<unsigned, uint32_t> aspect_x_{}, aspect_y_{};  // stream (0: all), value
+  std::optional<Rational> measured_;
+  uint32_t packet_bytes_ = 0;
   bool broadcast_ = false;
 };
 
