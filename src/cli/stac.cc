@@ -44,7 +44,7 @@ struct Arguments {
   std::vector<std::string> words;
   std::string year_month, from, to, destination, bucket, prefix = "hls-data";
   std::string source = "cmr", input, layout = "month", box, protocol = "https", method = "post", links,
-              result, work;
+              result, work, checkpoint;
   std::string client_id = "millrace-stac";
   std::vector<std::string> collections;
   unsigned days = 4, per_day = 16, refresh_days = 30, page_size = 0, threads = 2, attempts = 6;
@@ -135,6 +135,7 @@ stac::JobOptions options_of(Arguments a) {
   options.merge = a.merge;
   options.work = a.work;
   options.keep_work = a.keep_work;
+  options.checkpoint = a.checkpoint;
   options.concurrent_days = a.days;
   options.concurrent_per_day = a.per_day;
   options.threads = a.threads;
@@ -251,6 +252,9 @@ void add_options(CLI::App& command, Arguments& a) {
       ->capture_default_str();
   command.add_option("--work", a.work, "folder for what was fetched, until the month is published")
       ->envname("TEMP_DIR");
+  command.add_option(
+      "--checkpoint", a.checkpoint,
+      "folder or s3://BUCKET/PREFIX for days that were fetched: for an attempt on another machine");
   command.add_flag("--keep-work,--no-cleanup", a.keep_work, "also afterwards");
   command.add_flag("--parallel", a.parallel, "as always: days are fetched at the same time");
   command.add_flag("--quiet", a.quiet, "no progress");

@@ -297,6 +297,40 @@ class Stac(unittest.TestCase):
         self.assertLess(server.count("_stac.json") - before, 150)
         self.assert_month(self.file(), self.items)
 
+    # Without this an attempt on another machine begins at zero.
+    def test_a_checkpoint_outlives_the_machine(self):
+        server = self.serve()
+        gone = self.items[7]["id"]
+        server.catalogue.gone.add(gone)
+        words = ("--checkpoint", self.folder + "/checkpoint")
+        self.month(server, *words, code=3)
+        shutil.rmtree(self.folder + "/work")
+        server.catalogue.gone.clear()
+        before = server.count("_stac.json")
+        result = self.month(server, *words)
+        self.assertEqual(server.count("_stac.json") - before, 1)
+        self.assertEqual(result["counts"]["kept_from_earlier_run"], 59)
+        self.assert_month(self.file(), self.items)
+        self.assertEqual([files for _, _, files in os.walk(self.folder + "/checkpoint") if files], [])
+
+    # Without this a full disk makes a month of what had room, or what was fetched is lost with it.
+    def test_a_full_disk(self):
+        work = self.folder + "/work"
+        os.mkdir(work)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", work], capture_output=True).returncode:
+            self.skipTest("no right to mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", work])
+        self.items = make_month(2024, 6, 300, SEED)
+        server = self.serve(page_size=100)
+        result = self.month(server, code=1)
+        self.assertIn("No space left", result["error"])
+        self.assertFalse(os.path.exists(self.file()))
+        subprocess.run(["mount", "-o", "remount,size=64m", work], check=True)
+        before = server.count("_stac.json")
+        self.month(server)
+        self.assertLess(server.count("_stac.json") - before, 300)
+        self.assert_month(self.file(), self.items)
+
     # Without this two runs write into one another's work, or a stop is a failure that loses what was fetched.
     def test_one_run_at_a_time_and_a_stop_keeps_what_is_there(self):
         server = self.serve()

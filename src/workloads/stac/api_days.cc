@@ -51,6 +51,7 @@ class ApiDays {
 
   void fetch_day(const Day& day, const Month& month) {
     const std::string chunk = chunk_of(day), marker = spool_.folder() + "/" + chunk + ".broken";
+    job_.restore(spool_, chunk);
     // A day in which items were broken is asked for again: else a second run would not know of them.
     if (spool_.has(chunk) && access(marker.c_str(), F_OK) != 0) {
       uint64_t kept = spool_.records_of(chunk).size();
@@ -71,6 +72,7 @@ class ApiDays {
         }
         job_.result.count("fetched", static_cast<int64_t>(items.added));
         if (items.elsewhere > 0) job_.result.count("of_another_day", static_cast<int64_t>(items.elsewhere));
+        if (items.broken.empty()) job_.keep(spool_, chunk);
         ++job_.days_done;
         return;
       } catch (const base::CorruptError& error) {

@@ -133,7 +133,9 @@ std::optional<GranuleDay> GranuleDays::links_of(const Task& task) {
 
 void GranuleDays::fetch_day(const Task& task) {
   std::optional<GranuleDay> day = links_of(task);
+  job_.restore(*spool_, task.chunk());
   ItemChunk chunk = spool_->begin(task.chunk());
+  bool grown = false;
   if (day) {
     std::unordered_set<uint64_t> kept;
     for (const ItemRecord& record : chunk.kept()) kept.insert(record.source);
@@ -153,6 +155,7 @@ void GranuleDays::fetch_day(const Task& task) {
     if (from_before > 0) job_.result.count("kept_from_earlier_run", static_cast<int64_t>(from_before));
     job_.listed += day->links.size();
     job_.done += day->links.size() - wanted.size();
+    grown = !wanted.empty();
     try {
       fetch_links(task, wanted, chunk);
     } catch (...) {
@@ -166,6 +169,7 @@ void GranuleDays::fetch_day(const Task& task) {
     ++job_.days_done;
   }
   chunk.finish();
+  if (grown) job_.keep(*spool_, task.chunk());
 }
 
 void GranuleDays::fetch_links(const Task& task, const std::vector<GranuleLink>& links, ItemChunk& chunk) {
@@ -181,7 +185,7 @@ void GranuleDays::fetch_links(const Task& task, const std::vector<GranuleLink>& 
         if (!links[i].granule.empty() && item.id != links[i].granule)
           throw base::CorruptError("the item there is '" + item.id + "', not '" + links[i].granule + "'",
                                    "WrongItem");
-        chunk.add(item, month, urls[i]);
+        chunk.add(item, month, source_of(urls[i]));
         job_.item_came();
         ++job_.done;
         ++fetched;

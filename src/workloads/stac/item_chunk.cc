@@ -59,12 +59,12 @@ void ItemChunk::recover() {
     raise_errno("seek in " + name_, errno);
 }
 
-void ItemChunk::add(const CheckedItem& item, uint32_t month, std::string_view link) {
+void ItemChunk::add(const CheckedItem& item, uint32_t month, uint64_t source) {
   ItemRecord record = item.record;
   record.offset = offset_;
   record.collection = spool_->collection_number(item.collection);
   record.month = month;
-  record.source = source_of(link);
+  record.source = source;
   record.check = check_of(record, item.line);
   line_buffer_.append(item.line).append(1, '\n');
   index_buffer_.append(reinterpret_cast<const char*>(&record), sizeof record);

@@ -135,8 +135,7 @@ class ItemFiles {
     for (unsigned i = 1; i <= threads; ++i) out.chunks.push_back(chunk_name(i));
     // An earlier run may have read with more threads.
     for (unsigned i = threads + 1; i <= kThreadsMax; ++i) {
-      const std::string lines = lines_path(spool_.folder(), chunk_name(i));
-      if (access(lines.c_str(), F_OK) != 0 && access((lines + ".part").c_str(), F_OK) != 0) continue;
+      if (!spool_.has_any(chunk_name(i))) continue;
       spool_.begin(chunk_name(i)).finish();
       out.chunks.push_back(chunk_name(i));
     }

@@ -167,6 +167,11 @@ bool ItemSpool::has(const std::string& chunk) const {
   return access(index_path(folder_, chunk).c_str(), F_OK) == 0;
 }
 
+bool ItemSpool::has_any(const std::string& chunk) const {
+  const std::string lines = lines_path(folder_, chunk);
+  return access(lines.c_str(), F_OK) == 0 || access((lines + ".part").c_str(), F_OK) == 0;
+}
+
 std::vector<ItemRecord> ItemSpool::records_of(const std::string& chunk) const {
   const std::string path = index_path(folder_, chunk);
   return read_records(open_file(path, O_RDONLY).get(), path);

@@ -102,8 +102,9 @@ class ItemChunk {
   ~ItemChunk();
   // What an earlier run had written of this chunk and is whole; may be asked before the first add().
   const std::vector<ItemRecord>& kept() const { return kept_; }
-  // `link`: where it was fetched from, empty when from a file. Throws TransientError (disk full).
-  void add(const CheckedItem& item, uint32_t month, std::string_view link = {});
+  // `source`: source_of() the link it was fetched from, 0 when from a file. Throws TransientError (disk
+  // full).
+  void add(const CheckedItem& item, uint32_t month, uint64_t source = 0);
   // What was added is on the disk from now on, and found again by whoever begins the chunk anew.
   void sync();
   // The chunk is complete and durable under its name.
@@ -138,6 +139,8 @@ class ItemSpool {
   const std::string& folder() const { return folder_; }
   // True when the chunk was finished, by this run or an earlier one.
   bool has(const std::string& chunk) const;
+  // Also when it was only begun.
+  bool has_any(const std::string& chunk) const;
   // Records of a finished chunk. Throws CorruptError when its files do not fit together.
   std::vector<ItemRecord> records_of(const std::string& chunk) const;
   // Begins a chunk, or goes on with one that was not finished. `name`: letters, digits, '-', '_', '.'.

@@ -1,14 +1,20 @@
 #include "workloads/stac/places.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "objects/s3_client.h"
 #include "workloads/stac/spool_files.h"
 
 namespace millrace::stac {
 namespace {
+
+constexpr size_t kPieceBytes = 1 << 20;
 
 // The folder (or bucket) of a file, and its name in it.
 std::pair<objects::Location, std::string> split(const objects::Location& file) {
@@ -66,6 +72,35 @@ std::optional<std::string> read_object(const objects::Location& location, uint64
   } catch (const base::NotFoundError& error) {
     if (error.code() == "NoSuchBucket") throw;
     return std::nullopt;
+  }
+}
+
+bool read_pieces(const objects::Location& location, const std::function<void(std::string_view)>& sink) {
+  try {
+    if (location.is_s3) {
+      objects::open_s3(location.bucket)->get(location.path, sink);
+      return true;
+    }
+    auto [folder, name] = split(location);
+    std::unique_ptr<objects::ObjectReader> reader = objects::open_reader(folder);
+    std::string piece(kPieceBytes, '\0');
+    uint64_t at = 0;
+    for (size_t n = piece.size(); n == piece.size(); at += n) {
+      n = reader->read(name, at, piece.data(), piece.size(), {});
+      sink({piece.data(), n});
+    }
+    return true;
+  } catch (const base::NotFoundError& error) {
+    if (error.code() == "NoSuchBucket") throw;
+    return false;
+  }
+}
+
+void remove_object(const objects::Location& location) {
+  if (location.is_s3) {
+    objects::open_s3(location.bucket)->remove(location.path);
+  } else if (unlink(location.path.c_str()) != 0 && errno != ENOENT) {
+    raise_errno("remove " + location.path, errno);
   }
 }
 

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "objects/store.h"
 
@@ -20,5 +21,9 @@ void make_folders_of(const objects::Location& file);
 std::optional<objects::ObjectInfo> find_object(const objects::Location& location);
 // The whole of it; nothing when it is not there. Throws CorruptError when it is longer than `bytes_max`.
 std::optional<std::string> read_object(const objects::Location& location, uint64_t bytes_max);
+// The same piece by piece, in constant memory. False when it is not there.
+bool read_pieces(const objects::Location& location, const std::function<void(std::string_view)>& sink);
+// Fine when it is not there.
+void remove_object(const objects::Location& location);
 
 }  // namespace millrace::stac

@@ -83,12 +83,16 @@ class StacRun {
     }
     WorkFolder work(options_.work.empty() ? default_work() : options_.work, identity(month.text()));
     ItemSpool spool(work.path() + "/spool");
+    job_.checkpoint.reset();
+    if (!options_.checkpoint.empty()) job_.checkpoint.emplace(options_.checkpoint, identity(month.text()));
     Existing existing = existing_items(spool, month);
     Gathered gathered = options_.source == SourceKind::kCmr ? gather_granules(job_, spool, month, existing)
                                                             : gather_api_items(job_, spool, month);
     if (!existing.chunk.empty()) gathered.chunks.insert(gathered.chunks.begin(), existing.chunk);
-    if (publish(work, spool, gathered, month.text()) && gathered.missing == 0 && !options_.keep_work)
+    if (publish(work, spool, gathered, month.text()) && gathered.missing == 0 && !options_.keep_work) {
+      if (job_.checkpoint) job_.checkpoint->remove(gathered.chunks);
       work.remove();
+    }
   }
 
   void run_files() {
@@ -224,6 +228,9 @@ void check_options(const JobOptions& options) {
   if (options.source == SourceKind::kFiles && options.merge)
     throw base::UsageError(
         "--merge needs a source that is asked for months: give the files of before as input, too");
+  if (options.source == SourceKind::kFiles && !options.checkpoint.empty())
+    throw base::UsageError("--checkpoint is for items that are fetched; files are read again");
+  if (!options.checkpoint.empty()) objects::parse_location(options.checkpoint);
   if (options.merge && options.layout == Layout::kCollectionMonth && options.collections.empty())
     throw base::UsageError("--merge with --layout collection-month needs --collection");
   if (!options.links_only) {

@@ -51,6 +51,9 @@ struct JobOptions {
 
   std::string work;        // folder for what was fetched until the file is published
   bool keep_work = false;  // also afterwards
+  // Folder or s3://BUCKET/PREFIX for the days that were fetched, for an attempt on another machine; empty:
+  // nowhere.
+  std::string checkpoint;
   unsigned concurrent_days = 4, concurrent_per_day = 16;
   unsigned threads = 2;  // of the writer
   int attempts_max = 6;  // of each request

@@ -77,6 +77,21 @@ void StacJob::day_failed(const std::string& name, const base::Error& error) {
   result.item_failed(name, error.what(), error.code());
 }
 
+void StacJob::restore(ItemSpool& spool, const std::string& chunk) {
+  if (checkpoint && !spool.has_any(chunk) && checkpoint->restore(spool, chunk))
+    result.count("days_from_checkpoint");
+}
+
+void StacJob::keep(const ItemSpool& spool, const std::string& chunk) {
+  if (!checkpoint) return;
+  try {
+    checkpoint->save(spool, chunk);
+  } catch (const base::Error& error) {
+    result.count("days_without_checkpoint");
+    result.detail("checkpoint_error", error.what());
+  }
+}
+
 void StacJob::set_phase(const std::string& phase) {
   std::lock_guard lock(mutex_);
   phase_ = phase;

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "workloads/stac/checkpoint.h"
 #include "workloads/stac/http_source.h"
 #include "workloads/stac/item_store.h"
 #include "workloads/stac/stac.h"
@@ -54,6 +56,13 @@ class StacJob {
   void item_came() { refused_in_a_row_ = 0; }
   // A day or file of which nobody knows what is missing.
   void day_failed(const std::string& name, const base::Error& error);
+
+  // The days of the month under way; none without --checkpoint.
+  std::optional<Checkpoint> checkpoint;
+  // Brings a chunk that is not in the spool from the checkpoint.
+  void restore(ItemSpool& spool, const std::string& chunk);
+  // Keeps a finished one there. That it cannot be kept is told in the result, and is no reason to stop.
+  void keep(const ItemSpool& spool, const std::string& chunk);
 
   std::atomic<uint64_t> days{0}, days_done{0}, listed{0}, done{0};
   void set_phase(const std::string& phase);

@@ -47,7 +47,7 @@ TEST(ItemStore, WhatGoesInComesOutOnceInTheFileOfItsMonth) {
       made.more = ",\"number\":" + std::to_string(random());
       uint32_t month = random() % 2 ? 202406 : 202407;
       const CheckedItem& item = checker.check(text_of(made));
-      chunk.add(item, month, i % 2 ? "https://example.org/" + made.id : "");
+      chunk.add(item, month, i % 2 ? source_of("https://example.org/" + made.id) : 0);
       auto [best, fresh] = expected.try_emplace({made.collection, made.id});
       if (fresh || made.updated >= best->second.updated) best->second = {made.updated, item.line, month};
     }
@@ -96,7 +96,7 @@ TEST(ItemStore, ACrashKeepsWhatIsWhole) {
       for (int i = 0; i < 50; ++i) {
         const CheckedItem& item = checker.check(text_of({.id = "item" + std::to_string(i)}));
         lines.push_back(item.line);
-        chunk.add(item, 202406, "https://example.org/" + std::to_string(i));
+        chunk.add(item, 202406, source_of("https://example.org/" + std::to_string(i)));
       }
       chunk.sync();
       if (round % 4 == 0) chunk.finish();
