@@ -119,6 +119,7 @@ DuckDb::DuckDb(const DuckDbOptions& options) : api_(duckdb_api()) {
   set("preserve_insertion_order", options.preserve_insertion_order ? "true" : "false");
   if (options.threads) set("threads", std::to_string(options.threads));
   if (options.read_only) set("access_mode", "READ_ONLY");
+  if (options.keep_no_freed_memory) set("allocator_bulk_deallocation_flush_threshold", "1MB");
   char* reason = nullptr;
   const auto opened =
       api_.open_ext(options.path.empty() ? nullptr : options.path.c_str(), &database_, config, &reason);

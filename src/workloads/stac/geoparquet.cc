@@ -35,6 +35,12 @@ constexpr size_t kItemsPerClaim = 4'096;  // of the first pass
 constexpr uint64_t kDuckDbBytes = 4ull
                                   << 30;  // more than it ever takes here; it would spill rather than fail
 constexpr size_t kFooterRoom = 64;
+// Memory grows with columns times rows of a group: files of more columns than this get smaller groups.
+constexpr size_t kLeavesOfWholeGroups = 400;
+constexpr size_t kLeavesOfOneThread = 2'000;
+constexpr uint64_t kVectorRows = 2'048;
+constexpr size_t kDictionaryEntries = 1'024;
+constexpr size_t kDictionaryBytes = 64 << 10, kDictionaryBytesMin = 4 << 10;
 constexpr size_t kPiece = 1 << 20;
 
 // Removed when it goes.
@@ -90,12 +96,24 @@ ItemShape shape_of(const ItemStore& items, unsigned threads) {
   return whole;
 }
 
+uint64_t group_rows_of(const ItemSchema& schema) {
+  const uint64_t rows =
+      kRowGroupRows * kLeavesOfWholeGroups / std::max(schema.leaves(), kLeavesOfWholeGroups);
+  return std::max(kVectorRows, rows / kVectorRows * kVectorRows);
+}
+
+size_t dictionary_bytes(const ItemSchema& schema) {
+  return std::max(kDictionaryBytesMin,
+                  kDictionaryBytes * kLeavesOfWholeGroups / std::max(schema.leaves(), kLeavesOfWholeGroups));
+}
+
 // What the table function and its threads share.
 struct Rows {
   const ItemStore& items;
   const ItemSchema& schema;
   const std::vector<uint32_t>& order;
   unsigned threads;
+  uint64_t group_rows;
   std::atomic<uint64_t> next_block = 0;
   std::mutex mutex;
   std::vector<std::shared_ptr<RowFiller>> fillers;  // whose facts are asked for in the end
@@ -206,8 +224,8 @@ void fill_rows(duckdb_function_info info, duckdb_data_chunk chunk) {
   const ItemRecord* record = nullptr;
   try {
     if (mine.at == mine.end) {
-      mine.at = std::min<size_t>(rows.next_block.fetch_add(1) * kRowGroupRows, rows.order.size());
-      mine.end = std::min<size_t>(mine.at + kRowGroupRows, rows.order.size());
+      mine.at = std::min<size_t>(rows.next_block.fetch_add(1) * rows.group_rows, rows.order.size());
+      mine.end = std::min<size_t>(mine.at + rows.group_rows, rows.order.size());
     }
     mine.filler->begin(chunk);
     const size_t end = std::min(mine.end, mine.at + kRowsPerCall);
@@ -287,8 +305,8 @@ class Writing {
 };
 
 WriteReport Writing::write(const ItemSchema& schema) {
-  const unsigned threads = std::max(1u, options_.threads);
-  Rows rows{items_, schema, order_, threads, {}, {}, {}, {}};
+  const unsigned threads = schema.leaves() > kLeavesOfOneThread ? 1 : std::max(1u, options_.threads);
+  Rows rows{items_, schema, order_, threads, group_rows_of(schema), {}, {}, {}, {}};
   const RowFacts longest = longest_facts(schema, collections_.size());
   geo_.emplace(geo_metadata(schema, longest).size() + kFooterRoom);
   stac_.emplace(stac_metadata(collections_, longest, options_.collections).size() + kFooterRoom);
@@ -297,14 +315,17 @@ WriteReport Writing::write(const ItemSchema& schema) {
   sql::DuckDb database({.memory_bytes = kDuckDbBytes,
                         .threads = threads,
                         .temporary_folder = std::filesystem::path(file_.path()).parent_path(),
-                        .preserve_insertion_order = false});
+                        .preserve_insertion_order = false,
+                        .keep_no_freed_memory = true});
   register_rows(database, rows);
-  // Without the limit in bytes DuckDB ends a row group after 1 KiB a row.
+  // Without the limit in bytes DuckDB ends a row group after 1 KiB a row; without those of dictionaries it
+  // keeps 1 MiB for each column.
   const std::string copy = fmt::format(
       "COPY (SELECT * FROM {}()) TO {} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 6, "
-      "ROW_GROUP_SIZE {}, ROW_GROUP_SIZE_BYTES '64GB', KV_METADATA {{geo: {}, \"stac-geoparquet\": {}, {}: "
-      "{}}})",
-      kFunction, sql::duckdb_literal(file_.path()), kRowGroupRows, sql::duckdb_literal(geo_->placeholder()),
+      "ROW_GROUP_SIZE {}, ROW_GROUP_SIZE_BYTES '64GB', DICTIONARY_SIZE_LIMIT {}, "
+      "STRING_DICTIONARY_PAGE_SIZE_LIMIT {}, KV_METADATA {{geo: {}, \"stac-geoparquet\": {}, {}: {}}})",
+      kFunction, sql::duckdb_literal(file_.path()), rows.group_rows, kDictionaryEntries,
+      dictionary_bytes(schema), sql::duckdb_literal(geo_->placeholder()),
       sql::duckdb_literal(stac_->placeholder()), kMappingKey, sql::duckdb_literal(mapping_->placeholder()));
   try {
     database.execute(copy);
@@ -329,7 +350,7 @@ WriteReport Writing::write(const ItemSchema& schema) {
   report.rows = number(0);
   report.row_groups = number(1);
   report.bytes = std::filesystem::file_size(file_.path());
-  const uint64_t groups = (order_.size() + kRowGroupRows - 1) / kRowGroupRows;
+  const uint64_t groups = (order_.size() + rows.group_rows - 1) / rows.group_rows;
   if (report.rows != order_.size() || report.row_groups != groups)
     throw base::InternalError(fmt::format("{} items in {} row groups became {} rows in {}", order_.size(),
                                           groups, report.rows, report.row_groups));

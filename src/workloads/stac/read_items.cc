@@ -12,7 +12,8 @@ namespace millrace::stac {
 
 void read_items(const objects::Location& parquet, const std::function<void(std::string_view item)>& visit) {
   const LocalParquet file(parquet, {});
-  sql::DuckDb database({.threads = 1, .geometry_as_wkb = true});
+  // Pages of every column at once: files of thousands of columns need more than others.
+  sql::DuckDb database({.memory_bytes = 4ull << 30, .threads = 1, .geometry_as_wkb = true});
   const auto mapping = file_text(database, file.path(), kMappingKey);
   base::json::value parsed;
   if (mapping) parsed = base::parse_json(*mapping);
