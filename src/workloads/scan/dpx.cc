@@ -144,7 +144,8 @@ void read_dpx(MediaBytes& bytes, ImageFacts& facts) {
   bool big = head.starts_with("SDPX");
   if (!big && !head.starts_with("XPDS")) corrupt("not a DPX signature", 0);
   if (head.size() < 1408) check_end(1408, bytes.size(), "DPX header");
-  FixedHeader header(head, big);
+  uint32_t data_at = FixedHeader(head, big).n32(4);
+  FixedHeader header(head.substr(0, std::max(data_at, 1408U)), big);  // pixels are no fields
   set_resolution(facts, header.n32(772), header.n32(776), 772);
   unsigned elements = header.n16(770);
   if (elements == 0 || elements > 8) corrupt("DPX with " + std::to_string(elements) + " image elements", 770);
@@ -168,7 +169,7 @@ void read_dpx(MediaBytes& bytes, ImageFacts& facts) {
   if (!facts.frame_rate) facts.frame_rate = exact_rate(header.real(1940));
   read_timecode(header.n32(1920), facts);
 
-  uint32_t pixels_at = header.n32(780 + 28), data_at = header.n32(4);
+  uint32_t pixels_at = header.n32(780 + 28);
   if (pixels_at == kUndefined || pixels_at == 0) pixels_at = data_at;
   uint64_t least = 1;
   if (facts.compression == "none" && elements == 1 && facts.color_mode != "YCbCr" &&
@@ -182,7 +183,8 @@ void read_cineon(MediaBytes& bytes, ImageFacts& facts) {
   bool big = head.starts_with("\x80\x2A\x5F\xD7");
   if (!big && !head.starts_with("\xD7\x5F\x2A\x80")) corrupt("not a Cineon signature", 0);
   if (head.size() < 712) check_end(712, bytes.size(), "Cineon header");
-  FixedHeader header(head, big);
+  uint32_t data_at = FixedHeader(head, big).n32(4);
+  FixedHeader header(head.substr(0, std::max(data_at, 712U)), big);  // pixels are no fields
   set_resolution(facts, header.n32(200), header.n32(204), 200);
   unsigned channels = header.byte(193), depth = header.byte(198);
   if (channels == 0 || channels > 8) corrupt("Cineon with " + std::to_string(channels) + " channels", 193);
@@ -206,7 +208,7 @@ void read_cineon(MediaBytes& bytes, ImageFacts& facts) {
   uint64_t least = 1;
   if (header.byte(681) == 5 && depth == 10)  // three samples in 32 bits
     least = packed_bytes(*facts.resolution_x, *facts.resolution_y, channels * 32) / 12 * 4;
-  check_end(header.n32(4) + least, bytes.size(), "Cineon pixels");
+  check_end(data_at + least, bytes.size(), "Cineon pixels");
 }
 
 }  // namespace millrace::scan

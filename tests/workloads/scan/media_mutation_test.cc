@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <random>
 
 #include "tests/workloads/scan/av_samples.h"
 #include "tests/workloads/scan/media_samples.h"
+#include "tests/workloads/scan/mutations.h"
 #include "workloads/scan/image.h"
 #include "workloads/scan/video.h"
 
@@ -70,32 +70,7 @@ TEST(MediaMutation, RandomBytesNeverCrash) {
     for (int round = 0; round < rounds; ++round) {
       uint32_t seed = static_cast<uint32_t>(s) * 1000003u + static_cast<uint32_t>(round);
       SCOPED_TRACE(name + " seed " + std::to_string(seed));
-      std::mt19937 random(seed);
-      auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
-      std::string bytes = file;
-      for (size_t i = 0, n = 1 + below(6); i < n; ++i) {
-        size_t at = below(bytes.size());
-        switch (below(5)) {
-          case 0:
-            bytes[at] = static_cast<char>(random());
-            break;
-          case 1:
-            bytes[at] ^= static_cast<char>(1u << below(8));
-            break;
-          case 2:  // a length or count at its limits
-            for (size_t k = at; k < std::min(bytes.size(), at + 4); ++k) bytes[k] = below(2) ? '\xFF' : '\0';
-            break;
-          case 3: {
-            size_t length = 1 + below(32);
-            bytes.insert(at, bytes.substr(below(bytes.size()), length));
-            break;
-          }
-          default:
-            bytes.erase(at, 1 + below(16));
-            if (bytes.empty()) bytes = "x";
-        }
-      }
-      Verdict verdict = examine(bytes, type);
+      Verdict verdict = examine(mutated(file, seed), type);
       EXPECT_EQ(verdict.status == ReadStatus::kOk, verdict.problem.empty());
     }
   }
