@@ -179,9 +179,9 @@ std::string IngestRun::range() const {
 }
 
 std::string IngestRun::place_for(const std::string& name) const {
-  std::string job = options_.job.empty() ? "local" : options_.job;
-  for (char& c : job)
-    if (c == '/' || c == ':') c = '-';
+  // The children of an array leave theirs in one place.
+  std::string job = options_.job.empty() ? "local" : options_.job.substr(0, options_.job.find(':'));
+  std::replace(job.begin(), job.end(), '/', '-');
   return ".ingest/runs/" + job + "/" + name;
 }
 
