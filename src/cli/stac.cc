@@ -18,6 +18,7 @@
 #include "base/strings.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/stac_verify.h"
 #include "workloads/result.h"
 #include "workloads/stac/geoparquet.h"
 
@@ -285,6 +286,7 @@ void add_stac_command(CLI::App& app, int& exit_code) {
   CLI::App* items = command->add_subcommand("items", "print the rows of such a file as items, one a line");
   items->add_option("file", *file, "a file or s3://BUCKET/KEY")->required();
   items->callback([file, &exit_code] { exit_code = print_items(*file); });
+  add_stac_verify_command(*command, exit_code);
   command->callback([arguments, command, &exit_code] {
     if (command->get_subcommands().empty()) exit_code = run(*arguments);
   });

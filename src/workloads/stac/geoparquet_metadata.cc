@@ -5,10 +5,12 @@
 #include <bit>
 #include <cerrno>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "workloads/stac/json_tokens.h"
 #include "workloads/stac/time_form.h"
 #include "workloads/stac/timestamp.h"
 #include "workloads/stac/wkb.h"
@@ -81,15 +83,18 @@ std::string geo_metadata(const ItemSchema& schema, const RowFacts& facts) {
 
 std::string stac_metadata(const std::vector<std::string>& names, const RowFacts& facts,
                           const std::map<std::string, std::string>& documents) {
-  object collections;
+  std::string out = R"({"version":"1.0.0","collections":{)";
+  bool first = true;
   for (size_t i = 0; i < names.size(); ++i) {
     if (facts.collections[i].rows == 0) continue;
+    if (!std::exchange(first, false)) out += ',';
+    append_json_string(names[i], out);
+    out += ':';
     const auto known = documents.find(names[i]);
-    collections[names[i]] = known != documents.end()
-                                ? base::parse_json(known->second)
-                                : base::json::value(made_collection(names[i], facts.collections[i]));
+    out += known != documents.end() ? known->second
+                                    : base::json::serialize(made_collection(names[i], facts.collections[i]));
   }
-  return base::json::serialize(object{{"version", "1.0.0"}, {"collections", std::move(collections)}});
+  return out + "}}";
 }
 
 std::string mapping_metadata(const ItemSchema& schema, const RowFacts& facts) {

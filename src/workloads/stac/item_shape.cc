@@ -360,8 +360,11 @@ ItemSchema ItemShape::schema(size_t members_max) const {
     if (column.name == kProjGeometry) column.type = ColumnType::kGeometry;
   }
   std::vector<Column*> in_file;
-  for (auto& column : out.root.children) in_file.push_back(&column);
+  for (auto& column : out.root.children)
+    if (is_core_member(column.name)) in_file.push_back(&column);
   for (auto& column : properties.children) in_file.push_back(&column);
+  for (auto& column : out.root.children)
+    if (!is_core_member(column.name)) in_file.push_back(&column);
   name_columns(in_file);
   out.root.children.push_back(std::move(properties));
   return out;

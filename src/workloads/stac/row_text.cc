@@ -59,7 +59,7 @@ void append_integer(const void* data, size_t row, std::string& out) {
 struct RowText::Field {
   std::string name;  // in the item
   duckdb_type type = DUCKDB_TYPE_INVALID;
-  bool is_json = false, is_member = false, is_geometry = false, is_box = false;
+  bool is_json = false, is_member = false, is_box = false, is_rest = false;
   std::optional<uint8_t> form;  // of times
   std::vector<Field> children;
   const void* data = nullptr;
@@ -81,6 +81,7 @@ RowText::~RowText() = default;
 RowText::RowText(const std::vector<std::string>& names, const std::vector<duckdb_logical_type>& types,
                  const base::json::object* mapping)
     : api_(sql::duckdb_api()) {
+  std::string_view rest_name;
   if (mapping) {
     if (const auto* paths = base::find_array(*mapping, "json"))
       for (const auto& path : *paths) json_.insert(base::json::serialize(path));
@@ -97,14 +98,14 @@ RowText::RowText(const std::vector<std::string>& names, const std::vector<duckdb
     if (const auto* times = base::find_object(*mapping, "times"))
       for (const auto& time : *times)
         if (time.value().is_string()) times_[std::string(time.key())] = base::view(time.value().get_string());
-    rest_name_ = base::find_string(*mapping, "rest").value_or("");
+    rest_name = base::find_string(*mapping, "rest").value_or("");
   }
   for (size_t i = 0; i < names.size(); ++i) {
     auto& field = fields_.emplace_back(field_of(base::json::string(names[i]), types[i], {}));
     const bool own_name = field.name == names[i];
     field.is_member = (own_name && is_core_member(names[i])) || members_.contains(names[i]);
     field.is_box = field.is_member && field.name == "bbox";
-    field.is_geometry = field.type == DUCKDB_TYPE_BLOB;
+    field.is_rest = field.type == DUCKDB_TYPE_VARCHAR && !rest_name.empty() && names[i] == rest_name;
     if (const auto form = times_.find(names[i]); form != times_.end())
       field.form = time_form_of(form->second);
   }
@@ -239,7 +240,7 @@ void RowText::append_members(bool of_properties, size_t row, const Rest& rest) {
     if (!std::exchange(first, false)) out_ += ',';
   };
   for (const auto& field : fields_) {
-    if (field.is_member == of_properties || field.name == rest_name_) continue;
+    if (field.is_member == of_properties || field.is_rest) continue;
     const bool is_required = field.name == (of_properties ? "datetime" : "geometry");
     const bool is_over = std::any_of(over.begin(), over.end(), [&](const auto& one) {
       if (!has_escape(one.first)) return one.first == field.name;
@@ -266,7 +267,7 @@ void RowText::append_members(bool of_properties, size_t row, const Rest& rest) {
 std::string_view RowText::item(size_t row) {
   Rest rest;
   for (const auto& field : fields_) {
-    if (rest_name_.empty() || field.name != rest_name_ || !field.has(row)) continue;
+    if (!field.is_rest || !field.has(row)) continue;
     rest_text_ = field.bytes(row);
     rest_text_.reserve(rest_text_.size() + simdjson::SIMDJSON_PADDING);
     tokens_.open(rest_text_);

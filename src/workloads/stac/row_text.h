@@ -47,7 +47,6 @@ class RowText {
   const sql::DuckDbApi& api_;
   std::set<std::string> json_, members_;
   std::unordered_map<std::string, std::string> names_, times_;
-  std::string rest_name_;
   std::vector<Field> fields_;
   JsonTokens tokens_;
   std::string out_, rest_text_;
