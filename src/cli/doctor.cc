@@ -5,14 +5,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
-#include <filesystem>
-#include <iterator>
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/strings.h"
-#include "base/time.h"
 #include "cli/commands.h"
 #include "cli/data_folder.h"
 #include "http/client.h"

@@ -10,6 +10,7 @@
 #include "aws/credentials.h"
 #include "aws/sigv4.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/random.h"
 #include "base/strings.h"
 #include "base/time.h"
@@ -19,7 +20,6 @@
 #include "objects/s3_client.h"
 #include "objects/store.h"
 #include "sql/connection.h"
-#include "workloads/ingest/publisher.h"
 #include "workloads/text.h"
 
 namespace millrace::cli {
@@ -51,9 +51,9 @@ std::string mend_of_network(const std::string& message) {
   if (has("certificate") || has("ssl") || has("tls"))
     return "the server's certificate is not trusted: name its authority with AWS_CA_BUNDLE";
   if (has("resolve")) return "the name is not known: is it right, and does DNS work here?";
-  if (has("refused")) return "nothing listens there: is it started, and is the port right?";
   if (has("timed out") || has("timeout"))
     return "no answer: a firewall, or a proxy that must be set (HTTPS_PROXY)?";
+  if (has("connect")) return "nothing listens there: is it started, and is the port right?";
   return "is the URL right, and the server up?";
 }
 
@@ -117,7 +117,9 @@ Checks check_credentials(const std::string& endpoint, const std::shared_ptr<http
   try {
     credentials = aws::default_credentials(aws::process_environment(), clock, client)->get();
   } catch (const base::DeniedError& error) {
-    return {{State::kWarning, "credentials", workloads::printable(error.what()),
+    // Where it looked, in brackets, is half a screen.
+    const std::string_view why = error.what();
+    return {{State::kWarning, "credentials", std::string(why.substr(0, why.find(" ("))),
              "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (of an engine: eval \"$(millrace env)\"); jobs "
              "on files "
              "and public data need none"}};
