@@ -11,7 +11,7 @@ namespace {
 
 namespace json = base::json;
 
-constexpr uint64_t kTextMax = 12 << 20;  // of JSON that are read; data inside it can make it larger
+constexpr uint64_t kTextMax = 8 << 20;  // of JSON that are read; data inside it can make it larger
 constexpr size_t kPiece = 256 << 10;
 constexpr size_t kDepthMax = 64;
 constexpr size_t kValueMax = 4096;  // longer texts are data, not names
@@ -159,7 +159,7 @@ void read_json(MediaBytes& bytes, uint64_t start, uint64_t length, SceneFacts& f
     return;
   }
   if (length > kTextMax)
-    add_warning(facts.warning, "files were looked for in the first 12 MiB");
+    add_warning(facts.warning, "files were looked for in the first 8 MiB");
   else
     throw base::CorruptError("truncated: the JSON ends at offset " + std::to_string(at));
 }

@@ -13,7 +13,8 @@ namespace {
 constexpr uint64_t kHead = 88;
 constexpr uint64_t kPackedMax = 6 << 20;     // bytes of one packed table
 constexpr uint64_t kUnpackedMax = 12 << 20;  // and of what is in it
-constexpr uint64_t kEntriesMax = 1'000'000;  // tokens, fields
+constexpr uint64_t kEntriesMax = 600'000;    // tokens, fields
+constexpr size_t kTasksMax = 100'000;        // values that are followed
 constexpr uint64_t kListMax = 100'000;       // items of one list
 constexpr uint64_t kDictionaryMax = 1000;
 
@@ -233,6 +234,11 @@ class CrateReader {
     size_t count = std::min(field_names_.size(), field_values_.size());
     for (size_t i = 0; i < count; ++i) {
       bytes_.step("fields");
+      if (tasks_.size() >= kTasksMax) {
+        add_warning(facts_.warning, "only the first " + std::to_string(i) + " of " + std::to_string(count) +
+                                        " fields were read");
+        return;
+      }
       ValueRep value = field_values_[i];
       std::string_view name = token(field_names_[i]);
       switch (value.type()) {
@@ -311,10 +317,10 @@ class CrateReader {
 
   void read_strings(uint64_t offset, uint64_t count, const std::string& name) {
     check_count(count, offset);
+    std::string list(at(offset, count * 4, "asset paths"));
     for (uint64_t i = 0; i < count; ++i) {
       bytes_.step("asset paths");
-      uint32_t index = n32(offset + 4 * i, "asset paths");
-      add(name, std::string(string(index)));
+      add(name, std::string(string(le32(list.data() + 4 * i))));
     }
   }
 

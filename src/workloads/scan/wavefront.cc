@@ -29,13 +29,15 @@ void each_line(MediaBytes& bytes, uint64_t size_max, Function&& line) {
       if (joined.size() < kLineMax) joined += part.substr(0, kLineMax - joined.size());
       if (newline == std::string_view::npos) break;
       piece.remove_prefix(newline + 1);
-      std::string_view text = base::trim(joined);
-      if (text.ends_with('\\')) {
-        joined.resize(static_cast<size_t>(text.data() - joined.data()) + text.size());
+      // Blanks at the end are taken off for good, so that a file of continued lines costs no more than its
+      // size.
+      while (!joined.empty() && (joined.back() == '\r' || joined.back() == ' ' || joined.back() == '\t'))
+        joined.pop_back();
+      if (joined.ends_with('\\')) {
         joined.back() = ' ';
         continue;
       }
-      line(text);
+      line(base::trim(joined));
       joined.clear();
     }
   }
