@@ -22,6 +22,12 @@ struct FragmentSum {
   uint64_t samples = 0, duration = 0;
 };
 
+// Where the last fragment of a track stands, and when it begins; later, when it ends.
+struct FragmentEnd {
+  uint32_t track = 0;
+  uint64_t time = 0, offset = 0;
+};
+
 class Mp4Reader {
  public:
   Mp4Reader(MediaBytes& bytes, VideoFacts& facts) : bytes_(bytes), facts_(facts) {}
@@ -80,6 +86,7 @@ class Mp4Reader {
       if (fragmented_ && bytes_.fetches() > kFragmentFetchesMax) {
         walking = false;
         whole_ = at >= bytes_.size();
+        if (!whole_) read_random_access();
       }
     }
   }
@@ -210,6 +217,40 @@ class Mp4Reader {
     }
   }
 
+  // Too many fragments to walk: mfra at the end of the file (section 8.8.9) knows where the last one of each
+  // track begins, and when.
+  void read_random_access() {
+    if (bytes_.size() < 16) return;
+    std::string_view tail = bytes_.tail(16);
+    uint64_t size = be32(tail.data() + 12);
+    if (be32(tail.data() + 4) != fourcc("mfro") || size < 16 || size > bytes_.size()) return;
+    Mp4Box mfra = read_box(bytes_, bytes_.size() - size, bytes_.size());
+    if (mfra.type != fourcc("mfra")) return;
+    each_box(bytes_, mfra.at, mfra.end, [&](const Mp4Box& box) {
+      if (box.type != fourcc("tfra") || box.size() < 16 || ends_.size() >= kTracksMax) return;
+      bool wide = bytes_.read_u8(box.at, "tfra") == 1;
+      uint32_t track = bytes_.read_be32(box.at + 4, "tfra"), widths = bytes_.read_be32(box.at + 8, "tfra");
+      uint64_t count = bytes_.read_be32(box.at + 12, "tfra");
+      uint64_t entry = (wide ? 16 : 8) + (widths >> 4 & 3) + (widths >> 2 & 3) + (widths & 3) + 3;
+      check_end(box.at + 16 + count * entry, box.end, "tfra");
+      if (count == 0) return;
+      uint64_t last = box.at + 16 + (count - 1) * entry;
+      uint64_t time = wide ? bytes_.read_be64(last, "tfra") : bytes_.read_be32(last, "tfra");
+      uint64_t offset = wide ? bytes_.read_be64(last + 8, "tfra") : bytes_.read_be32(last + 4, "tfra");
+      if (time < uint64_t{1} << 60) ends_.push_back({track, time, offset});
+    });
+    std::vector<FragmentSum> walked = std::move(sums_);
+    for (FragmentEnd& end : ends_) {
+      sums_.clear();
+      Mp4Box moof = read_box(bytes_, end.offset, bytes_.size());
+      if (moof.type != fourcc("moof")) continue;
+      check_end(moof.end, bytes_.size(), "moof box");
+      read_fragment(moof);
+      end.time += std::min(sum_of(end.track).duration, uint64_t{1} << 60);
+    }
+    sums_ = std::move(walked);
+  }
+
   // sidx: section 8.16.3. The sum of its parts is the duration of what follows.
   void read_index(const Mp4Box& box) {
     if (box.size() < 24) return;
@@ -306,6 +347,9 @@ class Mp4Reader {
           if (track.timescale && (track.duration == 0 || fragmented_))
             track.audio.duration_s = static_cast<double>(track.sample_duration) / track.timescale;
         }
+      for (const FragmentEnd& end : ends_)
+        if (end.track == track.id && track.timescale)
+          track.audio.duration_s = static_cast<double>(end.time) / track.timescale;
       if (track.audio.duration_s) longest = std::max(longest, *track.audio.duration_s);
       switch (track.handler) {
         case fourcc("vide"):
@@ -334,6 +378,12 @@ class Mp4Reader {
     else if (longest > 0)
       facts_.duration_s = longest;
     if (video) adopt(*video);
+    if (video && !whole_ && !facts_.fps)  // of the part that was walked
+      for (const FragmentSum& sum : sums_)
+        if (sum.track == video->id && sum.samples && sum.duration && sum.samples < UINT32_MAX &&
+            sum.duration < INT64_MAX)
+          facts_.fps = reduced(static_cast<int64_t>(sum.samples * video->timescale),
+                               static_cast<int64_t>(sum.duration));
     if (facts_.duration_s && *facts_.duration_s > 0) {
       double rate = static_cast<double>(bytes_.size()) * 8 / *facts_.duration_s;
       if (rate < 1e15) facts_.bit_rate = std::llround(std::floor(rate));
@@ -381,6 +431,7 @@ class Mp4Reader {
   VideoFacts& facts_;
   std::vector<Mp4Track> tracks_;
   std::vector<FragmentSum> sums_;
+  std::vector<FragmentEnd> ends_;
   std::vector<std::pair<uint32_t, uint32_t>> default_durations_;  // track id, in its timescale
   bool moov_ = false, mdat_first_ = false, fragmented_ = false, whole_ = true;
   uint32_t timescale_ = 0;

@@ -120,6 +120,32 @@ TEST(Video, FragmentsAddUp) {
   EXPECT_EQ(facts.codec, "hevc");
 }
 
+TEST(Video, ThousandsOfFragmentsAreNotWalked) {
+  // Without this an hour of fragmented recording costs a request for each of its fragments, or has no length.
+  std::string moov =
+      box("moov", mvhd(0, 1000, 0) + mp4_track(1, "vide", 24000, 0, video_entry("hvc1", ""), 0, 0, 0) +
+                      box("mvex", box("trex", zeros(4) + be(1, 4) + be(1, 4) + be(1001, 4) + zeros(8))));
+  std::string fragment =
+      box("moof", box("mfhd", zeros(8)) + box("traf", box("tfhd", be(0x020000, 4) + be(1, 4)) +
+                                                          box("trun", be(0, 4) + be(48, 4)))) +
+      box("mdat", zeros(70'000));
+  std::string file = box("ftyp", "iso5"s + zeros(4)) + moov;
+  uint64_t last = 0;
+  for (int i = 0; i < 100; ++i) {
+    last = file.size();
+    file += fragment;
+  }
+  std::string tfra = box("tfra", zeros(4) + be(1, 4) + zeros(4) + be(1, 4) + be(99 * 48 * 1001, 4) +
+                                     be(last, 4) + "\x01\x01\x01"s);
+  file += box("mfra", tfra + box("mfro", zeros(4) + be(8 + tfra.size() + 16, 4)));
+  MemorySource source(file);
+  VideoFacts facts = read_video(source, sniff(file, "p.mp4"));
+  EXPECT_EQ(facts.status, ReadStatus::kOk) << facts.problem;
+  EXPECT_NEAR(facts.duration_s.value_or(0), 100 * 48 * 1001 / 24000.0, 1e-6);
+  EXPECT_EQ(facts.fps, (Rational{24000, 1001}));
+  EXPECT_LE(source.reads, 56u);
+}
+
 TEST(Video, RecordingWithoutIndex) {
   // Without this a camera file whose recording was cut off passes as a video without pictures.
   VideoFacts facts = read(box("ftyp", "isom"s + zeros(4)) + box("mdat", zeros(100)), "x.mp4");
