@@ -15,6 +15,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr size_t kStreamsMax = 127;
+constexpr int kNestingMax = 8;
 constexpr uint64_t kEpoch1601_ms = 11644473600000;
 
 // ASF section 10: as bytes, mixed endian as GUIDs are.
@@ -117,6 +118,8 @@ class AsfReader {
   }
 
   void each(uint64_t at, uint64_t end) {
+    if (depth_ >= kNestingMax) throw BudgetError("ASF objects nest more than 8 deep");
+    ++depth_;
     while (at < end && end - at >= 24) {
       Object o = object(at);
       if (o.end > end) corrupt("ASF object runs over the one around it", at);
@@ -136,6 +139,7 @@ class AsfReader {
         read_metadata(o);
       at = o.end;
     }
+    --depth_;
   }
 
   void read_file(const Object& o) {
@@ -282,6 +286,7 @@ class AsfReader {
   std::pair<unsigned, uint32_t> aspect_x_{}, aspect_y_{};  // stream (0: all), value
   std::optional<Rational> measured_;
   uint32_t packet_bytes_ = 0;
+  int depth_ = 0;
   bool broadcast_ = false;
 };
 

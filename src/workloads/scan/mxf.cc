@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr size_t kSetsMax = 8192;
+constexpr unsigned kReferencesMax = 100'000;
 constexpr size_t kStoredMax = 2 << 20;     // bytes of all properties kept
 constexpr uint64_t kPropertyMax = 4096;    // of one
 constexpr uint64_t kRunInMax = 64 * 1024;  // before the header partition, SMPTE ST 377-1 section 6.5
@@ -222,12 +224,12 @@ class MxfReader {
       }
       at += size;
     }
-    for (Set& other : sets_)
-      if (!set.id.empty() && other.id == set.id) {
-        other = std::move(set);
-        return;
-      }
+    if (auto known = index_.find(set.id); known != index_.end()) {
+      sets_[known->second] = std::move(set);
+      return;
+    }
     if (sets_.size() >= kSetsMax) throw BudgetError("more than 8192 MXF sets");
+    if (!set.id.empty()) index_.emplace(set.id, sets_.size());
     sets_.push_back(std::move(set));
   }
 
@@ -241,16 +243,18 @@ class MxfReader {
   }
 
   const Set* find(std::string_view id) const {
-    for (const Set& set : sets_)
-      if (set.id == id && !id.empty()) return &set;
-    return nullptr;
+    auto found = index_.find(std::string(id));
+    return found == index_.end() ? nullptr : &sets_[found->second];
   }
   // Calls f(set) for those that a batch of references names.
   template <typename Function>
-  void each_of(std::string_view batch, Function&& f) const {
+  void each_of(std::string_view batch, Function&& f) {
     if (batch.size() < 8 || be32(batch.data() + 4) != 16) return;
-    for (size_t at = 8; at + 16 <= batch.size(); at += 16)
+    for (size_t at = 8; at + 16 <= batch.size(); at += 16) {
+      // References may be circles of circles: far fewer than the steps that a reader may take.
+      if (++references_ > kReferencesMax) throw BudgetError("more than 100000 MXF references");
       if (const Set* set = find(batch.substr(at, 16))) f(*set);
+    }
   }
 
   void conclude() {
@@ -392,6 +396,8 @@ class MxfReader {
   MediaBytes& bytes_;
   VideoFacts& facts_;
   std::vector<Set> sets_;
+  std::unordered_map<std::string, size_t> index_;  // of sets_, by id
+  unsigned references_ = 0;
   uint64_t stored_ = 0;
   size_t sound_tracks_ = 0;  // of source packages
   bool open_ = false, picture_known_ = false;

@@ -205,6 +205,32 @@ TEST(Av, UnfinishedMxfSaysSo) {
   EXPECT_EQ(facts.codec, "prores");
 }
 
+TEST(Av, HostileNestingIsBounded) {
+  // Without this objects within objects overflow the stack, and references in circles take minutes.
+  std::string inner;
+  std::string guid("\xB5\x03\xBF\x5F\x2E\xA9\xCF\x11\x8E\xE3\x00\xC0\x0C\x20\x53\x65", 16);
+  constexpr size_t kDepth = 60'000;
+  for (size_t i = 0; i < kDepth; ++i) {
+    size_t rest = (kDepth - i - 1) * 46;
+    inner += guid + le(rest + 46, 8) + zeros(18) + le(rest, 4);
+  }
+  std::string asf =
+      asf_object("\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\x00\xAA\x00\x62\xCE\x6C", zeros(6) + inner);
+  MemorySource deep(asf);
+  EXPECT_THAT(read_video(deep, sniff(asf, "a.wmv")).problem, HasSubstr("nest"));
+
+  std::vector<int> all;
+  for (int i = 0; i < 255; ++i) all.push_back(i + 1);
+  std::string sets;
+  for (int id : all)
+    sets += mxf_set(id % 2 ? 0x36 : 0x3B, id,
+                    mxf_property(0x4403, mxf_batch(all)) + mxf_property(0x4B01, be(25, 4) + be(1, 4)) +
+                        mxf_property(0x4803, mxf_id(id)) + mxf_property(0x1001, mxf_batch(all)));
+  std::string mxf = mxf_partition(2, 4, 0, 108 + sets.size()) + sets + mxf_partition(4, 4, 0, 0);
+  MemorySource circles(mxf);
+  EXPECT_THAT(read_video(circles, sniff(mxf, "a.mxf")).problem, HasSubstr("references"));
+}
+
 TEST(Av, HevcParameterSets) {
   // Without this HDR of streams whose container says nothing goes unseen. Bits as section 7.3.2.2 of H.265
   // has them.
