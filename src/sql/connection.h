@@ -33,6 +33,9 @@ class Statement {
   virtual double real(int column) const = 0;
   virtual std::string_view text(int column) const = 0;  // also blobs; valid until the next step() or reset()
 
+  // Of the row that step() gave.
+  virtual int columns() const = 0;
+
   // Runs to the end, ignoring rows.
   void run() {
     while (step()) {

@@ -108,6 +108,7 @@ class PostgresqlStatement final : public Statement {
     decoded_.clear();
     row_ = 0;
   }
+  int columns() const override { return result_ != nullptr ? PQnfields(result_.get()) : 0; }
   bool is_null(int column) const override { return PQgetisnull(result_.get(), row_, column) != 0; }
   int64_t int64(int column) const override {
     std::string_view value = raw(column);

@@ -115,6 +115,7 @@ class SqliteStatement final : public Statement {
     sqlite3_reset(statement_);
     running_ = false;
   }
+  int columns() const override { return sqlite3_column_count(statement_); }
   bool is_null(int column) const override { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   int64_t int64(int column) const override { return sqlite3_column_int64(statement_, column); }
   double real(int column) const override { return sqlite3_column_double(statement_, column); }

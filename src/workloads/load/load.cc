@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "sql/connection.h"
+#include "workloads/load/outcome.h"
 #include "workloads/load/plan.h"
+#include "workloads/load/redshift.h"
 
 namespace millrace::load {
 namespace {
@@ -16,14 +18,6 @@ constexpr int kRoundsMax = 5;  // an object that is overwritten all the time has
 constexpr uint64_t kStopEvery = 4096;  // rows between looks at the stop signal
 
 namespace json = base::json;
-
-struct Outcome {
-  std::string status;  // "loaded", "already", "superseded", "dry-run"
-  SourceVersion version;
-  int64_t rows = 0, rejects = 0;
-  Applied applied;
-  std::string shown_table;
-};
 
 const char* plural(int64_t count) { return count == 1 ? "" : "s"; }
 
@@ -123,6 +117,10 @@ class Load {
 
   Outcome load_into(const std::string& database) {
     const std::string shown = sql::without_password(database);
+    if (is_redshift(database)) {
+      source_ = open_source(options_.source);
+      return load_into_redshift(database, options_, *source_);
+    }
     auto target = open_target(database, table_);
     target->begin([&] { options_.say("waiting for another load of " + table_.shown() + " in " + shown); });
     // Only now, behind the lock: what is loaded is the newest version, and no other load can be beside this.
@@ -134,7 +132,7 @@ class Load {
     Outcome outcome;
     outcome.version = source_->version();
     outcome.shown_table = table_.shown();
-    if (const char* why = needless(*target, outcome)) {
+    if (const char* why = why_not(*target, outcome.version)) {
       outcome.status = why;
       options_.say(table_.shown() + " in " + shown + ": this version of " + outcome.version.name +
                    (outcome.status == "already" ? " was loaded before; nothing to do (--force loads it again)"
@@ -154,26 +152,12 @@ class Load {
   }
 
   // Why there is nothing to do; null: there is.
-  const char* needless(Target& target, const Outcome& outcome) {
-    const SourceVersion& version = outcome.version;
+  const char* why_not(Target& target, const SourceVersion& version) {
     if (options_.force || options_.explain || version.version.empty()) return nullptr;
-    const bool append = options_.mode == Mode::kAppend;
-    const auto of_source = target.loads(version.name, append ? 10'000 : 1);
-    if (append) {
-      const bool found = std::any_of(of_source.begin(), of_source.end(), [&](const LedgerEntry& entry) {
-        return entry.version == version.version;
-      });
-      return found ? "already" : nullptr;
-    }
-    if (of_source.empty()) return nullptr;
-    const LedgerEntry& last = of_source.front();
-    if (last.version != version.version) return last.modified > version.modified ? "superseded" : nullptr;
-    // Somebody else's rows may have come in between: a replaced table is what was loaded last, of whatever.
-    if (options_.mode == Mode::kReplace) {
-      const auto of_table = target.loads({}, 1);
-      if (of_table.front().source != version.name) return nullptr;
-    }
-    return "already";
+    // A version that is appended once must never be again, however long ago that was.
+    return needless(options_.mode, version,
+                    target.loads(version.name, options_.mode == Mode::kAppend ? 1'000'000 : 1),
+                    target.loads({}, 1));
   }
 
   void load_rows(Target& target, const std::string& shown, Outcome& outcome) {

@@ -31,7 +31,9 @@ struct LoadOptions {
   bool explain = false;         // say how it would be loaded, and load nothing
   bool dry_run = false;         // do everything but the commit; Redshift: print the statements
   ReadOptions read;
-  std::string rejects;  // where; empty: nowhere
+  std::string manifest;  // Redshift: where the manifest of the COPY is put; empty: beside the object
+  std::string iam_role;  // Redshift: an ARN; empty: the cluster's default
+  std::string rejects;   // where; empty: nowhere
   RejectLimit max_rejects;
   std::string job;  // for the ledger
   int64_t attempt = 1;

@@ -9,6 +9,7 @@
 #include "sql/copy_in.h"
 #include "workloads/bounded_queue.h"
 #include "workloads/load/binary_rows.h"
+#include "workloads/load/canonical.h"
 #include "workloads/load/ledger.h"
 #include "workloads/load/target.h"
 
@@ -223,14 +224,11 @@ class PostgresqlTarget final : public Target {
     for (const PlannedColumn& planned : plan_.columns) {
       const Cell& cell = row.cells[planned.cell];
       const Column& column = planned.column;
-      // An empty text in quotes is a text; as anything else it can only mean that there is nothing.
-      const bool null =
-          cell.null || (cell.text.empty() && column.type != Type::kText && column.type != Type::kOther);
-      const char* reason = nullptr;
+      bool null = false;
+      const char* reason = check_cell(column, cell, value_, null);
       if (null) {
-        if (column.not_null) reason = "nothing there, and the column takes no NULL";
         rows_.add_null();
-      } else if (reason = parse_value(column, cell.text, value_); !reason) {
+      } else if (!reason) {
         rows_.add(column.type, value_);
       }
       if (reason) {

@@ -88,9 +88,14 @@ class Target {
 };
 
 // `url` as sql::open_url() takes it, and duckdb:///FILE. Also a path: *.duckdb and *.ddb are DuckDB's, *.db,
-// *.sqlite and *.sqlite3 SQLite's. `table` must outlive nothing. Throws UsageError, and what opening throws.
+// *.sqlite and *.sqlite3 SQLite's. Throws UsageError, and what opening throws.
 std::unique_ptr<Target> open_target(const std::string& url, const TableName& table);
 
 std::unique_ptr<Target> open_postgresql_target(const std::string& url, const TableName& table);
+std::unique_ptr<Target> open_sqlite_target(const std::string& path, const TableName& table);
+std::unique_ptr<Target> open_duckdb_target(const std::string& path, const TableName& table);
+
+// Redshift takes no rows by a connection: workloads/load/redshift.h.
+bool is_redshift(const std::string& url);
 
 }  // namespace millrace::load
