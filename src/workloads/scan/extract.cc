@@ -40,6 +40,7 @@ struct Extractor::Reading {
   MediaType type;
   ReadStatus status = ReadStatus::kOk;
   std::string error, code, extra;
+  std::string thumbnail_error;  // not the file's fault, so the next scan tries again
   std::string sha256;
   uint64_t bytes_hashed = 0;
   bool settled = true;  // false: not the file but the reading of it failed, so the next scan tries again
@@ -139,6 +140,11 @@ void Extractor::add_thumbnail(const objects::ObjectInfo& object, Reading& readin
       if (!blend->thumbnail_rgba.empty()) blend->thumbnail_path = thumbnailer.of_blend(object, *blend);
     }
   } catch (const base::Error& error) {
+    if (error.code() == kHelperStart || error.code() == kThumbnailWrite) {
+      reading.thumbnail_error = error.what();
+      reading.settled = false;
+      return;
+    }
     if (error.kind() != base::ErrorKind::kCorrupt) throw;
     reading.extra = with_remark(reading.extra, "thumbnail", error.what());
   }
@@ -207,6 +213,9 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
     outcome.code = !reading.code.empty()                   ? reading.code
                    : reading.status == ReadStatus::kBroken ? "Broken"
                                                            : "Partial";
+  } else if (!reading.thumbnail_error.empty()) {
+    outcome.error = "no thumbnail: " + reading.thumbnail_error;
+    outcome.code = "Thumbnail";
   }
 
   size_t slash = path.rfind('/');

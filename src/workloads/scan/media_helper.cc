@@ -130,7 +130,7 @@ void MediaHelper::start() {
     child_ = std::make_unique<base::ChildProcess>(options,
                                                   base::ChildProcess::kInput | base::ChildProcess::kOutput);
   } catch (const base::NotFoundError& e) {  // which would read as if the file were not there
-    throw base::TransientError(e.what());
+    throw base::TransientError(e.what(), kHelperStart);
   }
   jobs_ = 0;
   ++starts_;

@@ -16,6 +16,9 @@
 
 namespace millrace::scan {
 
+// The code of the TransientError that says that the program cannot be started.
+inline constexpr const char* kHelperStart = "HelperStart";
+
 // Where the program is: beside this one, in ../libexec/millrace, or what MILLRACE_MEDIA names. Empty when it
 // is nowhere.
 std::string find_media_helper();

@@ -45,7 +45,7 @@ void write_file(const std::string& path, std::string_view bytes) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   std::string temporary = path + ".XXXXXX";
   base::UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd) throw base::TransientError(base::system_message("write " + path, errno));
+  if (!fd) throw base::TransientError(base::system_message("write " + path, errno), kThumbnailWrite);
   bool ok = fchmod(fd.get(), 0644) == 0;
   while (ok && !bytes.empty()) {
     ssize_t done = ::write(fd.get(), bytes.data(), bytes.size());
@@ -56,7 +56,7 @@ void write_file(const std::string& path, std::string_view bytes) {
   if (ok) return;
   int failed = errno;
   unlink(temporary.c_str());
-  throw base::TransientError(base::system_message("write " + path, failed));
+  throw base::TransientError(base::system_message("write " + path, failed), kThumbnailWrite);
 }
 
 // EXIF's eight ways to hold a camera; the mirrored ones are turned only.

@@ -17,6 +17,8 @@ namespace millrace::scan {
 inline constexpr ReadBudget kThumbnailBudget = {
     .bytes_max = uint64_t{512} << 20, .requests_max = 8192, .block_bytes = 64 << 10};
 inline constexpr unsigned kThumbnailSide = 256;
+// The code of the TransientError that says that the file cannot be written.
+inline constexpr const char* kThumbnailWrite = "ThumbnailWrite";
 
 // DIR/4f/4f…e1.jpg: named by what the content is known by (ETag, or path, size and time), so that the picture
 // of an unchanged file is not made twice.

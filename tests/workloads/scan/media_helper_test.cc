@@ -223,6 +223,15 @@ TEST_F(Helper, ThumbnailsOfAScan) {
   std::ostringstream bytes;
   bytes << in.rdbuf();
   EXPECT_EQ(jpeg_facts(bytes.str()).resolution_x, 256u);
+  // What cannot be written is named, and the facts are kept.
+  std::ofstream(folder_ / "file") << "no folder";
+  ScanContext full = context;
+  full.thumbnails = (folder_ / "file").string();
+  Extractor failing(*reader, full);
+  Batch failed;
+  failing.extract({a, 0}, failed);
+  EXPECT_EQ(failed.outcomes.at(0).code, "Thumbnail");
+  EXPECT_GT(failed.images.size(), 0u);
   auto time = fs::last_write_time(made);
   extractor.extract({a, 0}, batch);
   EXPECT_EQ(fs::last_write_time(made), time);
