@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/spawn.h"
 #include "base/strings.h"
+#include "cli/doctor.h"
 #include "cli/ingest.h"
 #include "cli/job_place.h"
 #include "cli/printable.h"
@@ -159,8 +160,23 @@ ingest::RunOptions options_of(const Arguments& arguments) {
   return options;
 }
 
+// The original's variables: checks and nothing else, or checks first.
+bool asked_to_diagnose(const char* name) { return variable(name) == "true"; }
+
+bool diagnose_for(const ingest::RunOptions& options) {
+  DoctorOptions doctor;
+  doctor.list = options.list;
+  doctor.publish = options.publish.empty() ? variable("PUBLISH_URL") : options.publish;
+  doctor.work_folder = options.work_folder.empty() ? variable("DATA_DIR") : options.work_folder;
+  doctor.needs_git = true;
+  return diagnose(doctor, stderr);
+}
+
 int run(const Arguments& arguments) {
   stop_on_signals();
+  if (asked_to_diagnose("DIAGNOSE"))
+    return diagnose_for(arguments.options) ? workloads::kExitDone : workloads::kExitFailed;
+  if (asked_to_diagnose("DIAGNOSE_ON_START")) diagnose_for(arguments.options);  // the run finds out itself
   return run_with_result("ingest", with_job(arguments.result), [&](workloads::JobResult& result) {
     ingest::RunOptions options = options_of(arguments);
     options.stop = &stop_flag();

@@ -147,6 +147,24 @@ class Doctor(unittest.TestCase):
                     file.write(b"\xff" * 512)
             self.assertEqual(self.doctor("--data", server.data, code=1)["data state.db"]["state"], "broken")
 
+    def test_before_a_run(self):
+        """Would break: the original's variables would be ignored, and a run that was to check only would publish."""
+        path = os.path.join(self.folder, "repos.csv")
+        with open(path, "w") as file:
+            file.write(f"cloneUrl,origin,path\nfile://{self.folder}/none,local,none\n")
+        words = [BINARY, "ingest", "run", path, "--publish", os.path.join(self.folder, "out"), "--quiet"]
+        done = subprocess.run(words, env={**self.environment, "DIAGNOSE": "true"}, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"(?m)^ok +list +\S+: 1 rows of 1 origins")
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "out")))
+        done = subprocess.run(words, env={**self.environment, "DIAGNOSE_ON_START": "true"}, capture_output=True, text=True,
+                              timeout=120)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr, r"(?m)^ok +list ")
+        os.remove(path)
+        done = subprocess.run(words, env={**self.environment, "DIAGNOSE": "true"}, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 1, done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -75,13 +75,14 @@ h1{font-size:22px;margin:0 0 4px}h2{font-size:16px;margin:32px 0 10px}
 .tile{flex:1 1 120px;background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px 14px}
 .tile b{display:block;font-size:22px;font-variant-numeric:tabular-nums}
 .dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:6px}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}.tall{max-height:75vh;overflow-y:auto}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);vertical-align:top}
 th{position:sticky;top:0;background:var(--paper);white-space:nowrap;font-weight:600}
 th button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.repo{font-weight:500;overflow-wrap:anywhere;min-width:180px}td.why{overflow-wrap:anywhere;min-width:220px}
+td.repo{font-weight:500;overflow-wrap:anywhere;min-width:180px}td.published,td.unchanged,td.failed,td.timed-out,td.stopped,td.lost{white-space:nowrap}
+td.why{overflow-wrap:anywhere;min-width:220px}
 code{font:12px ui-monospace,SFMono-Regular,Menlo,monospace}
 .tools{display:flex;flex-wrap:wrap;gap:8px;margin:10px 0}
 .tools input,.tools select{font:inherit;color:inherit;background:var(--panel);border:1px solid var(--line);
@@ -194,7 +195,7 @@ void reasons(const Report& report, const std::function<void(std::string_view)>& 
   for (const auto& [reason, count] : sorted)
     text += "<b>" + std::to_string(count) + "</b>&nbsp;" + html(reason) + " &emsp; ";
   text +=
-      "</p><div class=\"scroll\"><table><thead><tr><th "
+      "</p><div class=\"scroll tall\"><table><thead><tr><th "
       "class=\"n\">row</th><th>repository</th><th>outcome</th>"
       "<th>step</th><th>reason</th></tr></thead><tbody>";
   out(text);

@@ -56,7 +56,7 @@ void TarWriter::header(std::string_view name, std::string_view prefix, uint64_t 
                        unsigned mode, std::string_view target) {
   std::array<char, kBlock> block{};
   auto text = [&](size_t at, size_t room, std::string_view value) {
-    std::memcpy(&block[at], value.data(), std::min(room, value.size()));
+    std::copy_n(value.begin(), std::min(room, value.size()), block.begin() + static_cast<std::ptrdiff_t>(at));
   };
   auto octal = [&](size_t at, size_t digits, uint64_t value) {
     for (size_t i = digits; i-- > 0; value >>= 3) block[at + i] = static_cast<char>('0' + (value & 7));
