@@ -85,11 +85,11 @@ class Remotes(Bench):
         rows.append(["ext::sh -c touch% ran", "", "evil", "acme/ext"])
         rows.append([f"{git.root}/acme/open.git", "", "local", "acme/local"])
         result = f"{self.folder}/result.json"
-        options = ["run", self.list_of(rows), "--publish", f"{self.folder}/out", "--result", result, "--clone-timeout", "4s", "--jobs", "4",
+        options = ["run", self.list_of(rows), "--publish", f"{self.folder}/out", "--result", result, "--clone-timeout", "12s", "--jobs", "4",
                    "--known-hosts", git.known_hosts]
         secrets = {"GIT_CREDENTIALS": f"http://me:{TOKEN}@127.0.0.1:{git.port}/acme/private.git", "GIT_SSH_CREDENTIALS": git.ssh_key}
         done = self.ingest(*options, code=3, **secrets)
-        self.assertEqual(done["counts"]["published"], 6)
+        self.assertEqual(done["counts"]["published"], 6, done["failed"])
         found = self.outcomes(result)
         self.assertEqual({path.removeprefix("acme/"): item["code"] for path, item in found.items() if item["outcome"] != "published"},
                          {"closed": "denied", "hanging": "timeout", "empty": "empty", "missing": "not-found", "ext": "protocol", "local": "protocol"})
@@ -116,7 +116,7 @@ class Remotes(Bench):
         changed = git.commit("acme/private", {"more": "x"})
         self.ingest(*options, code=3, **secrets)
         again = self.outcomes(result)
-        self.assertEqual(again["acme/private"]["outcome"], "published")
+        self.assertEqual(again["acme/private"]["outcome"], "published", again["acme/private"])
         self.assertEqual(again["acme/private"]["changeset"], changed)
         for name in ("open", "busy", "ssh", "old-name", "in-url"):
             self.assertEqual(again[f"acme/{name}"]["outcome"], "unchanged", name)
@@ -283,7 +283,7 @@ class Night(Bench):
         # The machine of the test: where the keys of SSH hosts are, and less patience.
         (definition,) = batch.describe_job_definitions(jobDefinitionName="ingest-processor", status="ACTIVE")["jobDefinitions"]
         container = definition["containerProperties"]
-        container["command"] += ["--known-hosts", git.known_hosts, "--clone-timeout", "4s"]
+        container["command"] += ["--known-hosts", git.known_hosts, "--clone-timeout", "12s"]
         container["resourceRequirements"] = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "256"}]
         batch.register_job_definition(jobDefinitionName="ingest-processor", type="container", containerProperties=container,
                                       parameters=definition["parameters"],

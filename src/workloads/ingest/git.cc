@@ -114,8 +114,11 @@ std::vector<std::pair<std::string, std::string>> Git::settings() const {
         "badEmail", "badName", "badFilemode", "nullSha1", "extraHeaderEntry", "badTagName",
         "missingTaggerEntry", "zeroPaddedDate"})
     settings.emplace_back(std::string("fetch.fsck.") + harmless, "ignore");
-  if (!options_.credentials_file.empty())
-    settings.emplace_back("credential.helper", "store --file=" + single_quoted(options_.credentials_file));
+  for (const std::string* file : {&options_.own_credentials_file, &options_.credentials_file})
+    if (!file->empty())
+      settings.emplace_back("credential.helper",
+                            "!f() { test \"$1\" = get && exec git credential-store --file=" +
+                                single_quoted(*file) + " get; }; f");
   if (options_.lfs) {
     settings.emplace_back("filter.lfs.smudge", "git-lfs smudge -- %f");
     settings.emplace_back("filter.lfs.process", "git-lfs filter-process");

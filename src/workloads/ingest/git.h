@@ -26,12 +26,15 @@ std::string local_path(std::string_view url);
 std::optional<std::string> git_folder_at(const std::string& path);
 
 struct GitOptions {
-  std::string private_folder;    // of mode 0700, for what must not be seen; must be there
-  std::string credentials_file;  // lines as of git-credentials(7)'s store; empty: none
-  std::string ssh_key_file;      // mode 0600; empty: none
-  std::string known_hosts_file;  // empty: that of the user and of the system
-  bool ssh_accept_new = false;   // hosts never seen are trusted
-  bool allow_local = false;      // file:// and paths
+  std::string private_folder;  // of mode 0700, for what must not be seen; must be there
+  // Lines as of git-credentials(7)'s store, for a host each; empty: none. git is only given them: a remote
+  // that refuses one does not take it from the others.
+  std::string credentials_file;
+  std::string own_credentials_file;  // the same, asked first: of one repository
+  std::string ssh_key_file;          // mode 0600; empty: none
+  std::string known_hosts_file;      // empty: that of the user and of the system
+  bool ssh_accept_new = false;       // hosts never seen are trusted
+  bool allow_local = false;          // file:// and paths
   std::string ca_file;
   std::string filter;  // of partial clones, as "blob:none"
   unsigned depth = 1;  // 0: the whole history

@@ -157,6 +157,20 @@ std::optional<HttpLogin> Logins::find(std::string_view url) const {
   return std::nullopt;
 }
 
+std::string Logins::host_lines() const {
+  std::string lines;
+  for (const Entry& entry : entries_)
+    if (entry.path.empty()) lines += login_line(entry.scheme + "://" + entry.authority, entry.login);
+  return lines;
+}
+
+std::string login_line(std::string_view url, const HttpLogin& login) {
+  auto parts = parts_of(url);
+  if (!parts) return "";
+  return parts->scheme + "://" + base::percent_encode(login.user) + ":" +
+         base::percent_encode(login.password) + "@" + parts->authority + "\n";
+}
+
 std::optional<HttpLogin> take_login(std::string& url) {
   auto parts = parts_of(url);
   if (!parts || parts->userinfo.empty() || (parts->scheme != "http" && parts->scheme != "https"))

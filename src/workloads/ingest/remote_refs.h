@@ -33,6 +33,8 @@ class Logins {
   explicit Logins(std::string_view text);
   // Of the first line with the URL's scheme, host and port, and its path where the line has one.
   std::optional<HttpLogin> find(std::string_view url) const;
+  // The lines that are for a whole host, as git's store reads them.
+  std::string host_lines() const;
 
  private:
   struct Entry {
@@ -41,6 +43,9 @@ class Logins {
   };
   std::vector<Entry> entries_;
 };
+
+// The line of git's store for that login and the host of `url`.
+std::string login_line(std::string_view url, const HttpLogin& login);
 
 // "https://user:secret@host/x" as "https://host/x" and the login; nothing without one.
 std::optional<HttpLogin> take_login(std::string& url);

@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
-#include "base/url.h"
 #include "http/client.h"
 #include "workloads/ingest/inventory.h"
 #include "workloads/ingest/snapshot.h"
@@ -113,7 +112,8 @@ RemoteHead remote_head(RunContext& context, const Repository& repository, const 
     if (head) return *head;
   }
   GitLimits limits{context.options().limits.check, [&] { return context.must_stop(); }, {}};
-  if (own) throw base::DeniedError("the login of this URL is only used by its clone", "denied");
+  // A login in the URL is given to git by its clone only.
+  if (own) throw base::DeniedError("the server does not answer with its heads", "denied");
   return context.git().ls_remote(url, repository.branch, home, limits);
 }
 
@@ -265,14 +265,12 @@ void RepositoryRun::clone_from(std::string url) {
       return open_tree(*there, revisions_of(repository_));
     }
   }
-  if (std::optional<HttpLogin> login = take_login(url)) {
-    GitOptions own = options.git;
-    own.private_folder = git_->options().private_folder;
-    own.credentials_file = folder_ + "/credentials";
-    size_t scheme = url.find("://") + 3;
-    base::write_durably(own.credentials_file, url.substr(0, scheme) + base::percent_encode(login->user) +
-                                                  ":" + base::percent_encode(login->password) + "@" +
-                                                  url.substr(scheme, url.find('/', scheme) - scheme) + "\n");
+  std::optional<HttpLogin> login = take_login(url);
+  if (!login && transport_of(url) == Transport::kHttp) login = context_.logins().find(url);
+  if (login) {
+    GitOptions own = context_.git().options();
+    own.own_credentials_file = folder_ + "/credentials";
+    base::write_durably(own.own_credentials_file, login_line(url, *login));
     own_git_ = std::make_unique<Git>(std::move(own));
     git_ = own_git_.get();
   }

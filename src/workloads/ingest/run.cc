@@ -195,9 +195,9 @@ void IngestRun::open_places() {
   git.private_folder = secrets;
   git.file_bytes_max = options_.disk_budget;
   if (options_.memory_budget > 0) git.memory_bytes_max = options_.memory_budget / std::max(1U, options_.jobs);
-  if (!options_.git_credentials.empty()) {
+  if (std::string lines = logins_.host_lines(); !lines.empty()) {
     git.credentials_file = secrets + "/credentials";
-    base::write_durably(git.credentials_file, options_.git_credentials + "\n");
+    base::write_durably(git.credentials_file, lines);
   }
   if (!options_.ssh_key.empty()) {
     git.ssh_key_file = secrets + "/key";

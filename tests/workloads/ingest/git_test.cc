@@ -195,7 +195,7 @@ TEST_F(GitTest, SecretsAreInNoArgument) {
   EXPECT_THAT(child.arguments, ElementsAre("git", "fetch"));
   std::string all;
   for (const std::string& variable : child.environment) all += variable + "\n";
-  EXPECT_THAT(all, HasSubstr("store --file='" + options.credentials_file + "'"));
+  EXPECT_THAT(all, HasSubstr("credential-store --file='" + options.credentials_file + "' get"));
   EXPECT_THAT(all, HasSubstr("-i '" + options.ssh_key_file + "'"));
   EXPECT_THAT(all, HasSubstr("GIT_TERMINAL_PROMPT=0"));
   EXPECT_THAT(all, Not(HasSubstr("AWS_")));
@@ -246,6 +246,8 @@ TEST(Logins, AreForTheirHostOnly) {
   EXPECT_FALSE(logins.find("https://h.example.evil/a").has_value());
   EXPECT_TRUE(logins.find("http://h.example:8080/only/this").has_value());
   EXPECT_FALSE(logins.find("http://h.example:8080/else").has_value());
+  EXPECT_EQ(logins.host_lines(), "https://u:p%40ss@h.example\n")
+      << "what is for one path must not go to the whole host";
   std::string url = "https://me:s%3Ac@h/x@y";
   auto login = take_login(url);
   ASSERT_TRUE(login.has_value());
