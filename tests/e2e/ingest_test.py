@@ -275,7 +275,7 @@ class Night(Bench):
 
         server = self.enterContext(MillraceServer())
         batch, s3 = server.boto3("batch"), server.boto3("s3")
-        due = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=8)
+        due = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=20)
         subprocess.run([f"{EXAMPLES}/set-up", self.list_of(rows, "cloneUrl,branch,origin,path,notes")], check=True, timeout=120,
                        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
                        env={**server.environment, "AWS_CLI": "/usr/bin/aws", "SCHEDULE": f"at({due:%Y-%m-%dT%H:%M:%S})",
