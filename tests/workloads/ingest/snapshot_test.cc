@@ -11,6 +11,8 @@
 #include "base/hash.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/workloads/ingest/tree_samples.h"
+#include "workloads/ingest/git.h"
+#include "workloads/ingest/git_tree.h"
 #include "workloads/ingest/tar_writer.h"
 
 namespace millrace::ingest {
@@ -33,6 +35,15 @@ TEST(Snapshot, OfRandomTreesIsWhatGitChecksOutAndAlwaysTheSame) {
     const SnapshotResult first = snapshot(folder / "checkout", folder / "first.tar.zst");
     const SnapshotResult second = snapshot(folder / "made", folder / "second.tar.zst");
     EXPECT_EQ(first.sha256, second.sha256);
+    // The same straight out of the repository, where no file was ever written.
+    GitOptions options;
+    options.private_folder = folder.path();
+    Git reader(options);
+    GitTree tree(reader.object_reader(folder / "made/.git", folder.path()), {});
+    tree.open({"HEAD"});
+    const SnapshotResult third = make_snapshot(
+        tree, {.file = folder / "third.tar.zst", .mtime_s = 1'700'000'000, .commit = std::string(40, 'a')});
+    EXPECT_EQ(first.sha256, third.sha256);
     EXPECT_EQ(first.tar_sha256, second.tar_sha256);
     const std::string bytes = read_whole(folder / "first.tar.zst");
     EXPECT_EQ(first.sha256, base::sha256_hex(bytes));
