@@ -501,6 +501,38 @@ class InTheEngine(unittest.TestCase):
             self.assertEqual(json.loads(done.stdout.splitlines()[-1])["counts"]["rows"], 12)
             s3.head_object(Bucket="stac-example", Key="v1/year=2024/month=06/data.parquet")
 
+    # Without this items are not read from S3, or an attempt on another machine does not find what the first one fetched.
+    def test_items_and_checkpoints_in_s3(self):
+        items = make_month(2024, 6, 30, SEED)
+        with MillraceServer() as server:
+            replay = self.enterContext(Replay(items))
+            s3 = server.boto3("s3")
+            for bucket in ("lp-prod-public", "out"):
+                s3.create_bucket(Bucket=bucket)
+            for item in items[1:]:
+                s3.put_object(Bucket="lp-prod-public", Key=item["id"] + "_stac.json", Body=json.dumps(item).encode())
+            s3.put_object(Bucket="out", Key="items/a/all.ndjson", Body=Stac.lines({**item, "collection": "c"} for item in items))
+            s3.put_object(Bucket="out", Key="items-other/no.ndjson", Body=b"not an item")
+
+            def stac(*words, code=0):
+                with tempfile.TemporaryDirectory() as work:
+                    done = subprocess.run([BINARY, "stac", "--quiet", "--work", work, *words], env=server.environment, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+                return json.loads(done.stdout.splitlines()[-1])
+
+            words = ("--year-month", "202406", "--input", replay.url, "--protocol", "s3", "--destination", "s3://out/hls", "--checkpoint", "s3://out/checkpoint",
+                     "--links", "s3://out/cache")
+            result = stac(*words, code=3)
+            self.assertEqual(result["failed"][0]["item"], f"s3://lp-prod-public/{items[0]['id']}_stac.json")
+            s3.put_object(Bucket="lp-prod-public", Key=items[0]["id"] + "_stac.json", Body=json.dumps(items[0]).encode())
+            result = stac(*words)
+            self.assertEqual((result["counts"]["rows"], result["counts"]["fetched"], result["counts"]["kept_from_earlier_run"]), (30, 1, 29))
+            keys = [o["Key"] for o in s3.list_objects_v2(Bucket="out").get("Contents", [])]
+            self.assertEqual([key for key in keys if key.startswith(("checkpoint", "hls"))], ["hls/year=2024/month=06/data.parquet"])
+            self.assertEqual(stac(*words, "--require-complete-links", "--merge")["counts"]["already_in_file"], 30)
+            result = stac("--source", "files", "--input", "s3://out/items", "--destination", "s3://out/files")
+            self.assertEqual((result["counts"]["rows"], result["counts"]["files_read"]), (30, 1))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -103,8 +103,9 @@ class ApiDays {
 
   void fail(const Day& day, const base::Error& error) {
     spool_.remove(chunk_of(day));
-    spool_.begin(chunk_of(day)).finish();
+    // First: an empty day without it would be one that has nothing.
     base::write_durably(spool_.folder() + "/" + chunk_of(day) + ".broken", "");
+    spool_.begin(chunk_of(day)).finish();
     ++failed_days_;
     job_.day_failed(day.text(), error);
   }

@@ -143,8 +143,8 @@ void GranuleDays::fetch_day(const Task& task) {
     uint64_t there = 0;
     for (GranuleLink& link : day->links) {
       if (kept.contains(source_of(link.url))) continue;
-      bool unchanged = link.updated_us == kNoTime || link.updated_us < existing_->written_us - kMergeMarginUs;
-      if (!link.granule.empty() && unchanged && existing_->has(task.collection.name, link.granule)) {
+      if (!link.granule.empty() && existing_->has(task.collection.name, link.granule) &&
+          (link.updated_us == kNoTime || link.updated_us < existing_->written_us - kMergeMarginUs)) {
         ++there;
         continue;
       }

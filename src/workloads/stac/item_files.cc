@@ -141,6 +141,7 @@ class ItemFiles {
     }
     out.missing = missing_;
     out.failed_days = failed_files_;
+    if (left_out_ > 0) job_.result.count("left_out", static_cast<int64_t>(left_out_.load()));
     if (files_ == 0) throw base::NotFoundError(job_.options.input + ": there are no files of items");
     return out;
   }
@@ -259,7 +260,7 @@ class ItemFiles {
                   (collections_.empty() || collections_.contains(item.collection)) &&
                   (!options.box || options.box->touches(item.west, item.south, item.east, item.north));
     if (!wanted) {
-      job_.result.count("left_out");
+      ++left_out_;
       return;
     }
     chunk.add(item, month);
@@ -274,7 +275,7 @@ class ItemFiles {
   workloads::BoundedQueue<File> queue_;
   std::set<uint32_t> months_;
   std::set<std::string> collections_;
-  std::atomic<uint64_t> files_{0}, missing_{0}, failed_files_{0};
+  std::atomic<uint64_t> files_{0}, missing_{0}, failed_files_{0}, left_out_{0};
 };
 
 }  // namespace
