@@ -67,8 +67,7 @@ load::LoadOptions options_of(const Arguments& a) {
   if (a.words.size() == 2) options.source = "s3://" + a.words[0] + "/" + a.words[1];
   if (!a.event.empty()) {
     if (!options.source.empty()) throw base::UsageError("give either a source or --event");
-    auto stream = load::open_source(a.event)->open();
-    options.source = load::source_of_event(load::read_front(*stream, 1 << 20));
+    options.source = load::source_of_event(load::read_small_source(a.event, 1 << 20));
   }
   if (options.source.empty() && a.sql.empty())
     throw base::UsageError("what is to be loaded? Give a file, -, s3://BUCKET/KEY, or --event FILE");

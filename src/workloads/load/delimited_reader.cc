@@ -58,7 +58,7 @@ class RecordParser {
       if (quote && at < end && *at == quote) {
         if (!find_closing(at, end, cell)) {
           if (!last && static_cast<size_t>(end - begin) < kRecordBytesMax) return Parsed::kMore;
-          return bad(begin, end, "a quote is never closed", cells);
+          return bad(begin, end, last, "a quote is never closed", cells);
         }
         at = closing_ + 1;
         // CR before LF, also when what follows is not there yet.
@@ -67,14 +67,14 @@ class RecordParser {
           if (!last) return Parsed::kMore;
         } else if (*at != delimiter && *at != newline) {
           if (*at == '\r' && at + 1 == end) return Parsed::kMore;
-          return bad(begin, end, "text behind a closing quote", cells);
+          return bad(begin, end, last, "text behind a closing quote", cells);
         }
         pending_.push_back(cell);
       } else {
         char* stop = const_cast<char*>(find_either(at, end, delimiter, newline));
         if (stop == end && !last) {
           if (static_cast<size_t>(end - begin) < kRecordBytesMax) return Parsed::kMore;
-          return bad(begin, end, "a line longer than 16 MiB", cells);
+          return bad(begin, end, last, "a line longer than 16 MiB", cells);
         }
         size_t size = static_cast<size_t>(stop - at);
         if (newline == '\n' && size > 0 && stop[-1] == '\r' && (stop == end || *stop == newline)) --size;
@@ -83,7 +83,7 @@ class RecordParser {
         pending_.push_back(cell);
         at = stop;
       }
-      if (pending_.size() > kFieldsMax) return bad(begin, end, "more than 10,000 columns", cells);
+      if (pending_.size() > kFieldsMax) return bad(begin, end, last, "more than 10,000 columns", cells);
       if (at >= end || *at == newline) break;
       ++at;
     }
@@ -142,9 +142,11 @@ class RecordParser {
     cell.text = {begin, static_cast<size_t>(to - begin)};
   }
 
-  Parsed bad(char* begin, char* end, const char* why, std::vector<Cell>& cells) {
+  Parsed bad(char* begin, char* end, bool last, const char* why, std::vector<Cell>& cells) {
     problem = why;
     char* stop = static_cast<char*>(std::memchr(begin, format_.newline, static_cast<size_t>(end - begin)));
+    // The rest of the line has to go with it.
+    if (!stop && !last && static_cast<size_t>(end - begin) < kRecordBytesMax) return Parsed::kMore;
     next = stop ? stop + 1 : end;
     lines = 1;
     Cell cell;
@@ -163,7 +165,8 @@ class DelimitedReader final : public RowReader {
   DelimitedReader(std::unique_ptr<ByteStream> stream, const Delimited& format, std::vector<std::string> names)
       : stream_(std::move(stream)), parser_(format), names_(std::move(names)) {
     buffer_.resize(2 * kReadBytes);
-    fill();
+    while (end_ < 3 && fill()) {
+    }
     if (end_ - begin_ >= 3 && std::memcmp(buffer_.data(), "\xef\xbb\xbf", 3) == 0) begin_ = 3;
     offset_ = begin_;
     if (format.header) read_header();
@@ -282,12 +285,18 @@ Delimited find_dialect(std::string_view sample, bool whole, char delimiter, char
   format.quote = format.escape = quote;
   if (sample.find('\n') == std::string_view::npos && sample.find('\r') != std::string_view::npos)
     format.newline = '\r';
-  if (quote && sample.find(std::string("\\") + quote) != std::string_view::npos &&
-      sample.find(std::string(2, quote)) == std::string_view::npos)
-    format.escape = '\\';
+  // Backslashes before quotes, where that makes more rows of it than doubled quotes do.
+  const auto with_escape = [&] {
+    if (!quote || sample.find(std::string("\\") + quote) == std::string_view::npos) return format;
+    Delimited backslash = format;
+    backslash.escape = '\\';
+    const bool better = read_sample(sample, whole, backslash, kRows).size() >
+                        read_sample(sample, whole, format, kRows).size();
+    return better ? backslash : format;
+  };
   if (delimiter) {
     format.delimiter = delimiter;
-    return format;
+    return with_escape();
   }
   double best = 0;
   char found = ',';
@@ -312,7 +321,7 @@ Delimited find_dialect(std::string_view sample, bool whole, char delimiter, char
     }
   }
   format.delimiter = found;
-  return format;
+  return with_escape();
 }
 
 std::unique_ptr<RowReader> read_delimited(std::unique_ptr<ByteStream> stream, const Delimited& format,

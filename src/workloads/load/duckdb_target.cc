@@ -73,8 +73,8 @@ class DuckDbTarget final : public Target {
 
   std::vector<LedgerEntry> loads(std::string_view source, size_t entries_max) override {
     std::vector<LedgerEntry> entries;
-    for (const TextRow& row : text_rows("SELECT source, version, modified, rows::VARCHAR FROM " + ledger_ +
-                                        " WHERE target = " + sql_text(name_.shown()) +
+    for (const TextRow& row : text_rows("SELECT source, version, modified, rows::VARCHAR, mode FROM " +
+                                        ledger_ + " WHERE target = " + sql_text(name_.shown()) +
                                         (source.empty() ? "" : " AND source = " + sql_text(source)) +
                                         " ORDER BY id DESC LIMIT " + std::to_string(entries_max))) {
       LedgerEntry entry;
@@ -83,6 +83,7 @@ class DuckDbTarget final : public Target {
       entry.version = *row[1];
       entry.modified = base::parse_iso8601(*row[2]).value_or(0);
       entry.rows = base::parse_number<int64_t>(*row[3]).value_or(0);
+      entry.mode = *row[4];
       entries.push_back(std::move(entry));
     }
     return entries;

@@ -242,9 +242,7 @@ void run_in(sql::Connection& connection, const std::vector<ScriptStatement>& sta
 std::vector<ScriptStatement> parse_script(std::string_view text) { return ScriptParser(text).parse(); }
 
 void run_script(const LoadOptions& options, const std::string& file, workloads::JobResult& result) {
-  auto stream = open_source(file)->open();
-  const std::string text = read_front(*stream, kScriptBytesMax + 1);
-  if (text.size() > kScriptBytesMax) throw base::UsageError(file + " is longer than 4 MiB");
+  const std::string text = read_small_source(file, kScriptBytesMax);
   const std::vector<ScriptStatement> statements = parse_script(text);
   if (statements.empty()) throw base::UsageError(file + " has no statements");
   json::array targets;

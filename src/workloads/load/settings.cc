@@ -64,13 +64,6 @@ std::string text_of(const std::string& file, const YAML::Node& node) {
   return text;
 }
 
-std::string read_all(const std::string& place) {
-  auto stream = open_source(place)->open();
-  const std::string text = read_front(*stream, (1 << 20) + 1);
-  if (text.size() > 1 << 20) throw base::UsageError(place + " is longer than 1 MiB");
-  return text;
-}
-
 std::string s3_url(std::string_view bucket, std::string_view key) {
   return "s3://" + std::string(bucket) + "/" + std::string(key);
 }
@@ -144,7 +137,7 @@ void apply_setting(LoadOptions& options, std::string_view written, const std::st
 
 void apply_mapping(LoadOptions& options, const std::string& file) {
   try {
-    const YAML::Node root = YAML::Load(read_all(file));
+    const YAML::Node root = YAML::Load(read_small_source(file, 1 << 20));
     if (!root.IsMap() || !root["loads"] || !root["loads"].IsSequence())
       throw base::UsageError(file + ": there is no list called loads");
     std::string key = options.source;

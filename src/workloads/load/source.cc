@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "base/unique_fd.h"
 #include "objects/s3_client.h"
 #include "objects/store.h"
@@ -192,6 +193,15 @@ std::unique_ptr<Source> open_source(const std::string& place) {
   if (location.path.empty() || location.path.ends_with('/'))
     throw base::UsageError(place + " names no object");
   return std::make_unique<ObjectSource>(location);
+}
+
+std::string read_small_source(const std::string& place, size_t bytes_max) {
+  const auto source = open_source(place);
+  const auto stream = source->open();
+  std::string text = read_front(*stream, bytes_max + 1);
+  if (text.size() > bytes_max)
+    throw base::UsageError(place + " is longer than " + base::human_bytes(bytes_max));
+  return text;
 }
 
 }  // namespace millrace::load

@@ -25,8 +25,8 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual const SourceVersion& version() const = 0;
-  // From the beginning, as often as it takes. ConflictError (also from reads) when the version is gone: an
-  // object that was overwritten, a file that was written to.
+  // From the beginning, as often as it takes; the stream must not outlive the source. ConflictError (also
+  // from reads) when the version is gone: an object that was overwritten, a file that was written to.
   virtual std::unique_ptr<ByteStream> open() = 0;
   // A file with the same bytes, for readers that need one; lives as long as the source.
   virtual std::string local_path() = 0;
@@ -35,5 +35,8 @@ class Source {
 // A path, "-" or s3://BUCKET/KEY, in the version that is there now. Throws NotFoundError, DeniedError,
 // TransientError, and UsageError for what names no file or object.
 std::unique_ptr<Source> open_source(const std::string& place);
+
+// All of a small one: UsageError when it is longer than `bytes_max`.
+std::string read_small_source(const std::string& place, size_t bytes_max);
 
 }  // namespace millrace::load
