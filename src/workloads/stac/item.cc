@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
 #include <string>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
+#include "workloads/stac/hilbert.h"
 #include "workloads/stac/timestamp.h"
 
 namespace millrace::stac {
@@ -140,16 +141,6 @@ bool read_bbox(dom::object item, CheckedItem& out) {
   return true;
 }
 
-void set_centre(CheckedItem& item) {
-  double east = item.west > item.east ? item.east + 360 : item.east;
-  double x = (item.west + east) / 2;
-  if (!std::isfinite(x)) x = 0;
-  x = std::remainder(x, 360);  // in [-180, 180]
-  double y = std::clamp((item.south + item.north) / 2, -90.0, 90.0);
-  item.record.centre_x = static_cast<float>(x);
-  item.record.centre_y = static_cast<float>(y);
-}
-
 // The offset of the value of the member `name` of an object in minified, valid JSON.
 size_t value_offset(std::string_view line, std::string_view name) {
   int depth = 0;
@@ -265,7 +256,8 @@ const CheckedItem& ItemChecker::check(std::string_view text, std::string_view co
   if (extent.empty()) bad("NoGeometry", "the geometry has no position");
   if (!read_bbox(object, item))
     item.west = extent.west, item.south = extent.south, item.east = extent.east, item.north = extent.north;
-  set_centre(item);
+  std::tie(item.record.centre_x, item.record.centre_y) =
+      box_centre(item.west, item.south, item.east, item.north);
 
   impl_->place_collection(object, collection);
   const std::string& line = item.line;

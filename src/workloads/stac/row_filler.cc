@@ -37,6 +37,7 @@ RowFiller::Slot RowFiller::slot_of(const Column& column, bool box_has_z) {
   Slot slot;
   slot.type = column.type;
   slot.column = &column;
+  slot.plain = !has_escape(column.name);
   for (const auto& child : column.children) slot.children.push_back(slot_of(child, box_has_z));
   for (uint32_t i = 0; i < slot.children.size(); ++i) slot.followers.push_back(i + 1);
   if (column.type == ColumnType::kBox) {
@@ -130,8 +131,8 @@ RowFiller::Slot* RowFiller::child_after(Slot& parent, uint32_t*& last, std::stri
   if (*last < parent.children.size()) {
     Slot& guess = parent.children[*last];
     const std::string& name = guess.column->name;
-    // Equal texts are equal names where there is no escape; names with a backslash are looked up.
-    if (name == raw_name && !has_escape(raw_name)) {
+    // Equal texts are equal names where there is no escape: a name with a backslash is looked up.
+    if (guess.plain && name == raw_name) {
       last = &parent.followers[*last];
       return &guess;
     }
