@@ -31,6 +31,7 @@ constexpr Fingerprint kFingerprints[] = {
     {"GPL-3.0", "gnu general public license version 3 29 june 2007"},
     {"GPL-2.0", "gnu general public license version 2 june 1991"},
     {"GPL-1.0", "gnu general public license version 1 february 1989"},
+    {"GFDL-1.2", "gnu free documentation license version 1 2 november 2002"},
     {"GFDL-1.3", "gnu free documentation license version 1 3"},
     {"MPL-2.0", "mozilla public license version 2 0|covered software"},
     {"MPL-1.1", "mozilla public license version 1 1|covered code"},
