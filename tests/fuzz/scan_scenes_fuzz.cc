@@ -1,5 +1,5 @@
-// libFuzzer entry: any bytes given to any reader of scenes and caches end in facts with a status that fits them,
-// within bounded time and memory. The first byte chooses the reader.
+// libFuzzer entry: any bytes given to any reader of scenes and caches end in facts with a status that fits
+// them, within bounded time and memory. The first byte chooses the reader.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,7 +13,8 @@ using namespace millrace::scan;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 1) return 0;
   MediaType type;
-  constexpr unsigned kFirst = static_cast<unsigned>(Format::kGltf), kLast = static_cast<unsigned>(Format::kVdb);
+  constexpr unsigned kFirst = static_cast<unsigned>(Format::kGltf),
+                     kLast = static_cast<unsigned>(Format::kVdb);
   type.format = static_cast<Format>(kFirst + data[0] % (kLast - kFirst + 1));
   if (!has_scene_reader(type.format)) __builtin_trap();
   testing::MemorySource source(std::string(reinterpret_cast<const char*>(data + 1), size - 1));

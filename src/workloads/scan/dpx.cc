@@ -43,7 +43,7 @@ class FixedHeader {
 
 // A rate is kept as a float: 23.976, 29.97 and the like mean n·1000/1001.
 std::optional<Rational> exact_rate(std::optional<double> rate) {
-  if (!rate || *rate <= 0 || *rate > 10000) return std::nullopt;
+  if (!rate || *rate < 0.01 || *rate > 10000) return std::nullopt;
   double whole = std::round(*rate);
   if (whole >= 1 && std::abs(*rate - whole) < 0.0005) return Rational{static_cast<int64_t>(whole), 1};
   double ntsc = std::round(*rate * 1.001);

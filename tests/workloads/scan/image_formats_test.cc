@@ -77,6 +77,13 @@ TEST(ImageFormats, Dpx) {
   }
 }
 
+TEST(ImageFormats, DpxRateThatIsNone) {
+  // Without this a damaged header gives a rate of 0/1, which is no fraction of anything.
+  std::string file = dpx_sample();
+  put(file, 1724, be_float(0.0001F));
+  EXPECT_EQ(read(file, "d.dpx").frame_rate, std::nullopt);
+}
+
 TEST(ImageFormats, Cineon) {
   // Without this old scans of film are not in the catalogue.
   ImageFacts facts = read(cineon_sample(), "f.cin");
@@ -250,6 +257,17 @@ TEST(ImageFormats, XmpFillsWhatIsOpen) {
   EXPECT_EQ(facts.camera_make, "Makers");
   EXPECT_EQ(facts.capture_date, "2024-02-29T23:59:58+09:00");
   EXPECT_EQ(facts.description, "A <view>");
+}
+
+TEST(ImageFormats, KnownWithoutTheirNames) {
+  // Without this a picture that was renamed is read as nothing.
+  for (const auto& [name, file] : more_image_samples()) {
+    bool by_name = name == "b.tga" || name == "c.tga" || name == "v.svgz";  // no magic number; any gzip
+    MediaType type = sniff(std::string_view(file).substr(0, 4096), by_name ? name : "renamed.dat");
+    EXPECT_TRUE(has_image_reader(type.format)) << name << " " << type.format_name;
+  }
+  EXPECT_EQ(sniff(tga_sample(), "x.ico").format, Format::kIco) << "by name: a TGA is no icon by its bytes";
+  EXPECT_FALSE(sniff(tga_sample(), "x.ico").by_content);
 }
 
 TEST(ImageFormats, LengthsOfDrawings) {
