@@ -24,7 +24,7 @@ using namespace testing;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class Helper : public ::testing::Test {
+class MediaHelperTest : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = (fs::temp_directory_path() / "media_helper.XXXXXX").string();
@@ -78,7 +78,7 @@ ImageFacts jpeg_facts(const std::string& jpeg) {
   return read_image(source, sniff(jpeg, "t.jpg"));
 }
 
-TEST_F(Helper, ReadsWhatNoReaderKnows) {
+TEST_F(MediaHelperTest, ReadsWhatNoReaderKnows) {
   // Without this a rare container is a row without facts although FFmpeg is there.
   NEEDS_FFMPEG();
   MediaHelper helper(program());
@@ -92,7 +92,7 @@ TEST_F(Helper, ReadsWhatNoReaderKnows) {
   EXPECT_NEAR(facts.duration_s.value_or(0), 0.25, 1e-6);
 }
 
-TEST_F(Helper, MakesThumbnails) {
+TEST_F(MediaHelperTest, MakesThumbnails) {
   // Without this the pictures of a report are missing, lying on their side or of the wrong shape.
   NEEDS_FFMPEG();
   MediaHelper helper(program());
@@ -111,7 +111,7 @@ TEST_F(Helper, MakesThumbnails) {
   EXPECT_EQ(helper.starts(), 1u);
 }
 
-TEST_F(Helper, SaysWhyThereIsNone) {
+TEST_F(MediaHelperTest, SaysWhyThereIsNone) {
   // Without this a picture that cannot be decoded is silently without a thumbnail, or ends the helper.
   NEEDS_FFMPEG();
   MediaHelper helper(program());
@@ -123,7 +123,7 @@ TEST_F(Helper, SaysWhyThereIsNone) {
   EXPECT_EQ(helper.starts(), 1u);
 }
 
-TEST_F(Helper, OpensNoOtherFile) {
+TEST_F(MediaHelperTest, OpensNoOtherFile) {
   // Without this a playlist in a bucket reads this machine's files, or calls a server.
   NEEDS_FFMPEG();
   std::ofstream(folder_ / "secret.au") << au_sample();
@@ -137,7 +137,7 @@ TEST_F(Helper, OpensNoOtherFile) {
   }
 }
 
-TEST_F(Helper, StartsAnewAfterManyJobs) {
+TEST_F(MediaHelperTest, StartsAnewAfterManyJobs) {
   // Without this a leak in a library grows with the number of files.
   NEEDS_FFMPEG();
   MediaHelper::Limits limits;
@@ -150,7 +150,7 @@ TEST_F(Helper, StartsAnewAfterManyJobs) {
   EXPECT_EQ(helper.starts(), 3u);
 }
 
-TEST_F(Helper, HangCostsOneFile) {
+TEST_F(MediaHelperTest, HangCostsOneFile) {
   // Without this one file that a library never comes back from holds the scan for ever.
   MediaHelper::Limits limits;
   limits.time = std::chrono::milliseconds(200);
@@ -163,7 +163,7 @@ TEST_F(Helper, HangCostsOneFile) {
   EXPECT_EQ(helper.starts(), 2u);
 }
 
-TEST_F(Helper, CrashCostsOneFile) {
+TEST_F(MediaHelperTest, CrashCostsOneFile) {
   // Without this a crash in a library ends the scan, or passes for an empty answer.
   MediaHelper helper(script("kill -SEGV $$"));
   MemorySource source(au_sample());
@@ -172,7 +172,7 @@ TEST_F(Helper, CrashCostsOneFile) {
   EXPECT_EQ(babbling.probe(source, "a.au").status, ReadStatus::kBroken);
 }
 
-TEST_F(Helper, MissingProgramIsNoFaultOfTheFile) {
+TEST_F(MediaHelperTest, MissingProgramIsNoFaultOfTheFile) {
   // Without this an installation without the helper marks files as broken.
   MediaHelper helper((folder_ / "nothing").string());
   MemorySource source(au_sample());
@@ -186,7 +186,7 @@ class FailingSource final : public Source {
   std::string_view read_some(uint64_t, size_t) override { throw base::TransientError("the store is away"); }
 };
 
-TEST_F(Helper, ErrorsOfTheStorePassThrough) {
+TEST_F(MediaHelperTest, ErrorsOfTheStorePassThrough) {
   // Without this a store that is away for a moment marks files as broken for good.
   NEEDS_FFMPEG();
   MediaHelper helper(program());
@@ -196,7 +196,7 @@ TEST_F(Helper, ErrorsOfTheStorePassThrough) {
   EXPECT_EQ(helper.probe(good, "a.au").status, ReadStatus::kOk);
 }
 
-TEST_F(Helper, ThumbnailsOfAScan) {
+TEST_F(MediaHelperTest, ThumbnailsOfAScan) {
   // Without this --thumbnails makes nothing, makes it twice, or fails files that have none.
   NEEDS_FFMPEG();
   fs::create_directories(folder_ / "tree");
