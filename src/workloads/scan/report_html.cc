@@ -66,12 +66,14 @@ std::string bytes(int64_t count) {
   return base::human_bytes(static_cast<uint64_t>(std::max<int64_t>(count, 0)));
 }
 
-// The folder dimmed, the name not.
-std::string path_cell(std::string_view path) {
+// The folder dimmed, the name not; without `root`, the whole path where the pointer rests.
+std::string path_cell(std::string_view whole, std::string_view root) {
+  std::string_view path = whole;
+  if (!root.empty() && path.starts_with(root) && path.size() > root.size()) path.remove_prefix(root.size());
   size_t slash = path.rfind('/');
   size_t name = slash == std::string_view::npos ? 0 : slash + 1;
-  return "<span class=path><span class=dir>" + escaped(path.substr(0, name)) + "</span>" +
-         escaped(path.substr(name)) + "</span>";
+  return "<span class=path title=\"" + escaped(whole) + "\"><span class=dir>" +
+         escaped(path.substr(0, name)) + "</span>" + escaped(path.substr(name)) + "</span>";
 }
 
 std::string_view color_of(std::string_view type) {
@@ -141,6 +143,7 @@ class Page {
 
  private:
   void put(std::string_view text) { out_.write(text); }
+  std::string shown_path(std::string_view path) const { return path_cell(path, root_); }
   int64_t fact(std::string_view name) const { return base::find_int(facts_, name).value_or(0); }
 
   std::string newest_root() {
@@ -275,7 +278,7 @@ class Page {
       put(
           fmt::format("<tr><td>{}<td style=\"width:26%\"><div class=bar style=\"margin-top:6px\"><i "
                       "style=\"width:{:.1f}%\"></i></div><td class=n>{}<td class=n>{}</tr>",
-                      path_cell(name), static_cast<double>(folder.size) * 100 / most, grouped(folder.files),
+                      shown_path(name), static_cast<double>(folder.size) * 100 / most, grouped(folder.files),
                       bytes(folder.size)));
     }
     if (other.files > 0) {
@@ -452,7 +455,11 @@ class Page {
           escaped(entry.path), mime, base::base64(content), color_of(entry.type), escaped(name),
           escaped(entry.text)));
     }
-    if (shown > 0) put("</div></section>");
+    if (shown == 0) return;
+    put("</div>");
+    if (!thumbnail_problem_.empty())
+      put("<p class=more>Some are missing: " + escaped(thumbnail_problem_) + "</p>");
+    put("</section>");
   }
 
   // A list with a heading; says so when there is nothing wrong, and how to see what is left out.
@@ -488,8 +495,8 @@ class Page {
          missing_query(), "<th>Needed by<th>Kind<th>Path as it is written<th>Perhaps it is",
          "Everything that is needed is there.", "missing", [&](const sql::Statement& row) {
            return fmt::format("<td>{}<td><span class=pill>{}</span><td class=path>{}<td>{}",
-                              path_cell(row.text(2)), text(row, 0), text(row, 4),
-                              row.is_null(3) ? "" : path_cell(row.text(3)));
+                              shown_path(row.text(2)), text(row, 0), text(row, 4),
+                              row.is_null(3) ? "" : shown_path(row.text(3)));
          });
   }
 
@@ -498,7 +505,7 @@ class Page {
          "<th>File<th>State<th class=n>Size<th>Why", "Everything could be read.", "unreadable",
          [&](const sql::Statement& row) {
            return fmt::format("<td>{}<td><span class=\"pill {}\">{}</span><td class=n>{}<td>{}",
-                              path_cell(row.text(4)), row.text(0) == "broken" ? "bad" : "warn", text(row, 0),
+                              shown_path(row.text(4)), row.text(0) == "broken" ? "bad" : "warn", text(row, 0),
                               bytes(row.int64(3)), text(row, 5));
          });
   }
@@ -514,7 +521,7 @@ class Page {
              what +=
                  (what.empty() ? "" : "<br>") + ("<span class=\"pill warn\">" + text(row, 13) + "</span>");
            return fmt::format("<td>{}<td class=n>{}<td class=n>{}–{}<td class=n>{}<td>{}",
-                              path_cell(row.text(11)), grouped(row.int64(4)), row.int64(1), row.int64(2),
+                              shown_path(row.text(11)), grouped(row.int64(4)), row.int64(1), row.int64(2),
                               grouped(row.int64(5)), what);
          });
   }
@@ -524,7 +531,7 @@ class Page {
          "<th>One of them<th class=n>Copies<th class=n>Size of one<th class=n>Wasted",
          "No two files are known to be equal. <code>millrace scan --hash</code> compares their content.",
          "duplicates", [&](const sql::Statement& row) {
-           return fmt::format("<td>{}<td class=n>{}<td class=n>{}<td class=n>{}", path_cell(row.text(4)),
+           return fmt::format("<td>{}<td class=n>{}<td class=n>{}<td class=n>{}", shown_path(row.text(4)),
                               grouped(row.int64(1)), bytes(row.int64(2)), bytes(row.int64(0)));
          });
   }
@@ -537,7 +544,7 @@ class Page {
            return fmt::format(
                "<td>{}<td><span class=dot style=\"background:var(--{})\"></span>{}<td class=n>{}<td "
                "class=n>{}",
-               path_cell(row.text(3)), color_of(row.text(0)), text(row, 0), bytes(row.int64(1)),
+               shown_path(row.text(3)), color_of(row.text(0)), text(row, 0), bytes(row.int64(1)),
                row.is_null(2) ? "" : escaped(row.text(2).substr(0, 10)));
          });
   }
@@ -576,7 +583,7 @@ class Page {
           : status == "running" ? ""
           : status == "partial" ? "warn"
                                 : "bad",
-          escaped(status), path_cell(row.text(11)), grouped(row.int64(4)), grouped(row.int64(5)),
+          escaped(status), path_cell(row.text(11), ""), grouped(row.int64(4)), grouped(row.int64(5)),
           grouped(row.int64(6)), grouped(row.int64(7)), grouped(row.int64(8)), bytes(row.int64(9))));
     });
     put("</table></div></section>");

@@ -354,7 +354,7 @@ CREATE VIEW duplicate_files AS
   FROM duplicates d JOIN file_contents c ON c.content = d.content AND c.file_size = d.file_size;
 
 CREATE VIEW inconsistent_sequences AS
-  SELECT * FROM sequences WHERE status = 'ok' AND (missing_count > 0 OR NOT consistent);
+  SELECT * FROM sequences WHERE status = 'ok' AND ((missing_count > 0 AND NOT is_udim) OR NOT consistent);
 
 CREATE VIEW unreadable_files AS
   SELECT file_path, file_type, format, file_size, status, error, id AS file_id
