@@ -17,8 +17,8 @@ uint32_t hilbert_key(double longitude, double latitude);
 // The middle of a box, as ItemRecord has it; across the antimeridian where west > east.
 std::pair<float, float> box_centre(double west, double south, double east, double north);
 
-// Numbers of the records by key of their centre, those of one key by time and identity. 8 bytes an item, and
-// as much again while it is made.
+// Numbers of the records by key of their centre, those of one key by time and identity. 4 bytes an item, and
+// 8 more while it is made.
 std::vector<uint32_t> hilbert_order(std::span<const ItemRecord> records);
 
 }  // namespace millrace::stac
