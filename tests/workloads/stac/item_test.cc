@@ -74,9 +74,8 @@ TEST(Item, WhatIsWrongIsNamed) {
 // Without this the line is another item than the one that came.
 TEST(Item, TheLineIsTheItemAndOneLine) {
   ItemChecker checker;
-  std::string pretty =
-      base::replace_all(text_of({.more = R"(,"note":" a \"b\"\n , {","big":18446744073709551615)"}),
-                        ",\"", "\r\n  ,\t\"");
+  std::string pretty = base::replace_all(
+      text_of({.more = R"(,"note":" a \"b\"\n , {","big":18446744073709551615)"}), ",\"", "\r\n  ,\t\"");
   const CheckedItem& item = checker.check(pretty);
   EXPECT_EQ(item.line.find_first_of("\n\r"), std::string::npos);
   EXPECT_EQ(base::parse_json(item.line), base::parse_json(pretty));
