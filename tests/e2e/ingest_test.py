@@ -298,7 +298,7 @@ class Night(Bench):
         self.assertEqual(chunk["status"], "SUCCEEDED", submitted)
         self.assertEqual((submitted["rows"], submitted["partitions"]), (40, 4))
         (job,) = submitted["jobs"]
-        array = wait_for_job(batch, job["jobId"], seconds=180)
+        array = wait_for_job(batch, job["jobId"], seconds=500)
         self.assertEqual(array["status"], "FAILED", "some repositories cannot be had, and the job must say so")
 
         # Every row has its outcome, by the report over all children.
@@ -325,7 +325,7 @@ class Night(Bench):
             ids.add(json.loads(done.stdout.splitlines()[-1])["jobs"][0]["jobId"])
         self.assertEqual(len(ids), 1)
         (second,) = ids
-        wait_for_job(batch, second, seconds=180)
+        wait_for_job(batch, second, seconds=500)
         counts = {}
         for index in range(2):
             result = json.load(s3.get_object(Bucket="ingest-example", Key=f"results/{second}/result-{index}.json")["Body"])

@@ -280,7 +280,9 @@ void GitTree::visit_tree(const std::string& tree, const std::string& prefix, uns
       return n;
     };
     visit(shown, read);
-    for (char rest[4096]; left > 0;) read(rest, sizeof rest);
+    char rest[4096];
+    while (read(rest, sizeof rest) > 0) {
+    }
     end_of_object();
   }
 }
