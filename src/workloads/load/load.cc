@@ -223,20 +223,17 @@ class Load {
   // All rows into the target, checked.
   void pass(Target& target, const FileShape& shape, const ReadOptions& read, const Plan& plan,
             Outcome& outcome, std::string& checksum) {
-    for (int again = 0;; ++again) {
+    for (;;) {
       target.prepare(plan);
       auto rows = read_rows(*source_, shape, read, options_.new_columns == Drift::kIgnore,
                             [&](const std::string& digest) { checksum = digest; });
       Row row;
       Problem problem;
-      uint64_t good = 0, all = 0;
+      uint64_t all = 0;
       while (rows->next(row)) {
         if (++all % kStopEvery == 0 && options_.stop && *options_.stop)
           throw base::TransientError("stopped; nothing was changed");
-        if (row.problem.empty() && target.add(row, problem)) {
-          ++good;
-          continue;
-        }
+        if (row.problem.empty() && target.add(row, problem)) continue;
         if (!row.problem.empty()) {
           problem.column.clear();
           problem.value = row.cells.empty() ? "" : row.cells[0].text;
