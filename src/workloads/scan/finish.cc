@@ -16,6 +16,21 @@ namespace {
 
 constexpr int64_t kPage = 1000;
 
+// What was seen by this scan or a later one is new: since a scan of this root was last brought to its end.
+// Scans that were killed since have left files behind, too.
+int64_t new_from(sql::Connection& connection, const ScanContext& context) {
+  auto query = connection.prepare("SELECT max(id) FROM scans WHERE root=$1 AND rules IS NOT NULL");
+  query->bind(1, workloads::storage_text(context.root));
+  return query->step() && !query->is_null(0) ? query->int64(0) + 1 : 0;
+}
+
+// How many scans there were since.
+int64_t scans_from(sql::Connection& connection, const ScanContext& context, int64_t first) {
+  auto query = connection.prepare("SELECT count(*) FROM scans WHERE root=$1 AND id>=$2 AND kind IS NULL");
+  query->bind(1, workloads::storage_text(context.root)).bind(2, first);
+  return query->step() ? query->int64(0) : 0;
+}
+
 class Finish {
  public:
   Finish(sql::Connection& connection, const ScanContext& context, const PathRange& range,
@@ -24,13 +39,12 @@ class Finish {
 
   // Files of the catalogue that no listing had. Not those of folders that could not be listed, and not those
   // that the filters leave out.
-  void mark_vanished(FinishCounts& counts) {
+  void mark_vanished(int64_t new_from, FinishCounts& counts) {
     auto query = connection_.prepare(
         "SELECT id,file_path,scan_id,sha256,file_size FROM files WHERE file_path>$1 AND file_path<$2 AND "
         "scan_id<$3 AND status<>'missing' ORDER BY file_path LIMIT $4");
     query->bind(4, kPage);
     const int64_t newest = *std::max_element(options_.scan_ids.begin(), options_.scan_ids.end());
-    const int64_t oldest = *std::min_element(options_.scan_ids.begin(), options_.scan_ids.end());
     std::string after = range_.first;
     for (bool more = true; more;) {
       check_stop();
@@ -48,7 +62,7 @@ class Finish {
         file.size = query->int64(4);
       }
       sql::Transaction transaction(connection_);
-      const int64_t renamed = adopt_renamed(connection_, gone, oldest, range_);
+      const int64_t renamed = adopt_renamed(connection_, gone, new_from, range_);
       std::vector<int64_t> ids;
       for (const VanishedFile& file : gone)
         if (!file.found_again) ids.push_back(file.id);
@@ -91,19 +105,22 @@ class Finish {
 FinishCounts finish_tree(sql::Connection& connection, objects::ObjectReader& reader,
                          const ScanContext& context, const PathRange& range, const FinishOptions& options) {
   FinishCounts counts;
+  const int64_t first_new = new_from(connection, context);
   Finish finish(connection, context, range, options);
   if (options.unlistable.size() > kUnlistableMax) {
     spdlog::warn("more than {} folders could not be listed: vanished files are not looked for",
                  kUnlistableMax);
   } else {
-    finish.mark_vanished(counts);
+    finish.mark_vanished(first_new, counts);
   }
   finish.check_stop();
-  const bool changed = options.anything_new || counts.files_missing > 0 || counts.files_renamed > 0;
+  const bool changed = options.anything_new || scans_from(connection, context, first_new) > 1 ||
+                       counts.files_missing > 0 || counts.files_renamed > 0;
   static const std::atomic<bool> never = false;
   const std::atomic<bool>& stop = options.stop ? *options.stop : never;
   counts.sequences =
-      find_sequences(connection, context, range, options.sequences, changed, *std::min_element(options.scan_ids.begin(), options.scan_ids.end()), stop);
+      find_sequences(connection, context, range, options.sequences, changed,
+                     *std::min_element(options.scan_ids.begin(), options.scan_ids.end()), first_new, stop);
   finish.check_stop();
   resolve_dependencies(connection, reader, context, range, stop);
   mark_udims(connection);

@@ -30,11 +30,12 @@ struct Row {
 class Pass {
  public:
   Pass(sql::Connection& connection, const ScanContext& context, const PathRange& range,
-       const SequenceRules& rules, int64_t scan_id)
+       const SequenceRules& rules, int64_t scan_id, int64_t fresh_from)
       : connection_(connection),
         context_(context),
         range_(range),
         scan_id_(scan_id),
+        fresh_from_(fresh_from),
         finder_(
             rules, store_, [this](const FoundSequence& found) { keep(found); },
             [this](const FrameMember& member) { alone(member); }) {
@@ -121,7 +122,7 @@ class Pass {
         row.size = page_->int64(5);
         if (!page_->is_null(6)) row.member.old_sequence = page_->int64(6);
         if (!page_->is_null(7)) row.member.old_frame = page_->int64(7);
-        row.fresh = page_->is_null(8) || page_->int64(8) >= scan_id_;
+        row.fresh = page_->is_null(8) || page_->int64(8) >= fresh_from_;
       }
     }
     return rows;
@@ -216,7 +217,7 @@ class Pass {
   sql::Connection& connection_;
   const ScanContext& context_;
   const PathRange& range_;
-  const int64_t scan_id_;
+  const int64_t scan_id_, fresh_from_;
   std::string first_folder_, folder_;
   FrameStore store_;
   SequenceFinder finder_;
@@ -237,10 +238,10 @@ bool same_rules_as_last_time(sql::Connection& connection, const ScanContext& con
 }  // namespace
 
 int64_t find_sequences(sql::Connection& connection, const ScanContext& context, const PathRange& range,
-                       const SequenceRules& rules, bool changed, int64_t scan_id,
+                       const SequenceRules& rules, bool changed, int64_t scan_id, int64_t fresh_from,
                        const std::atomic<bool>& stop) {
   if (changed || !same_rules_as_last_time(connection, context, rules.text())) {
-    Pass(connection, context, range, rules, scan_id).run(stop);
+    Pass(connection, context, range, rules, scan_id, fresh_from).run(stop);
   }
   const std::string first_folder = range.first.substr(0, range.first.size() - 1);
   auto count = connection.prepare(
