@@ -303,7 +303,7 @@ class Night(Bench):
 
         # Every row has its outcome, by the report over all children.
         report = subprocess.run([self.binary, "ingest", "report", f"s3://ingest-example/results/{job['jobId']}/", "--list",
-                                 "s3://ingest-example/repos.csv", "--format", "csv"], env=server.environment, capture_output=True, text=True, timeout=60)
+                                 "s3://ingest-example/repos.csv", "--csv"], env=server.environment, capture_output=True, text=True, timeout=60)
         found = {line["path"]: line for line in csv.DictReader(io.StringIO(report.stdout))}
         self.assertEqual(set(found), set(expected), report.stderr)
         for path, outcome in expected.items():
