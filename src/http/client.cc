@@ -95,6 +95,10 @@ size_t on_data(char* data, size_t, size_t size, void* user) {
       transfer.broken_off = true;
       return CURL_WRITEFUNC_ERROR;
     }
+    if (size > transfer.request.body_max || transfer.response.body.size() > transfer.request.body_max - size)
+      throw base::CorruptError(transfer.request.url.substr(0, transfer.request.url.find('?')) +
+                                   " gives more than " + base::human_bytes(transfer.request.body_max),
+                               "TooLarge");
     transfer.response.body.append(data, size);
     return size;
   } catch (...) {

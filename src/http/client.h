@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,9 @@ struct ClientRequest {
   // When set, a body of a 2xx answer goes here piece by piece instead of into ClientResponse::body; return
   // false to break the transfer off.
   std::function<bool(std::string_view bytes)> on_body;
+  // What ClientResponse::body may hold, of any answer: beyond it the transfer is broken off with a
+  // CorruptError (TooLarge).
+  uint64_t body_max = std::numeric_limits<uint64_t>::max();
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds stall_timeout{60'000};  // no byte in either direction for that long
   std::string ca_file;                              // instead of AWS_CA_BUNDLE, or the system's CAs
