@@ -397,7 +397,11 @@ class Stac(unittest.TestCase):
         self.assertEqual(server.count("_stac.json") - before, 11)
         self.assertEqual((result["counts"]["rows"], result["counts"]["already_in_file"], result["counts"]["duplicates"]), (60, 49, 1))
         self.assert_month(self.file(), self.items)
-        self.assertEqual(self.items_of(self.file())[revised["id"]]["properties"]["eo:cloud_cover"], 77.0)
+        there = self.items_of(self.file())
+        self.assertEqual(there[revised["id"]]["properties"]["eo:cloud_cover"], 77.0)
+        # Names of folders are no properties.
+        self.assertEqual({name for item in there.values() for name, value in item["properties"].items() if value is not None},
+                         {name for item in server.catalogue.items for name in item["properties"]})
 
     # Without this pages behind the first are lost, or come in place of one another.
     def test_stac_apis_by_post_and_get(self):
@@ -425,6 +429,219 @@ class Stac(unittest.TestCase):
             self.assertEqual(self.failures(result)["NoGeometry"]["item"], items[5]["id"])
         server.catalogue.items[server.catalogue.items.index(items[5])] = {**self.items[5], "collection": "c"}
         self.stac(*words)
+
+    # Without this a retry publishes items that were revised since, and granules that are not there any more.
+    def test_a_retry_publishes_nothing_stale(self):
+        server = self.serve()
+        late = self.items[20]["id"]
+        server.catalogue.gone.add(late)
+        for checkpoint in ((), ("--checkpoint", self.folder + "/checkpoint")):
+            with self.subTest(checkpoint):
+                shutil.rmtree(self.folder + "/out", ignore_errors=True)
+                shutil.rmtree(self.folder + "/work", ignore_errors=True)
+                server.catalogue.items = list(self.items)
+                server.catalogue.gone.add(late)
+                self.month(server, *checkpoint, code=3)
+                if checkpoint:
+                    shutil.rmtree(self.folder + "/work")
+                server.catalogue.gone.clear()
+                server.catalogue.items.remove(self.items[30])
+                # An older `updated` than that of nobody: the list counts, not the item.
+                revised = copy.deepcopy(self.items[3])
+                revised["properties"]["updated"] = "2024-07-01T00:00:00Z"
+                revised["properties"]["eo:cloud_cover"] = 77.0
+                server.catalogue.items[server.catalogue.items.index(self.items[3])] = revised
+                before = server.count("_stac.json")
+                result = self.month(server, *checkpoint)
+                self.assertEqual(server.count("_stac.json") - before, 2)
+                self.assertEqual((result["counts"]["revised_or_gone"], result["counts"]["rows"], result["counts"]["duplicates"]), (2, 59, 0))
+                there = self.items_of(self.file())
+                self.assertEqual(there[revised["id"]]["properties"]["eo:cloud_cover"], 77.0)
+                self.assertNotIn(self.items[30]["id"], there)
+
+    # Without this a day that was asked for before it was over, or long ago, is taken for the day.
+    def test_old_days_of_an_api_are_asked_for_again(self):
+        items = [{**item, "collection": "c"} for item in self.items]
+        for checkpoint in ((), ("--checkpoint", self.folder + "/checkpoint")):
+            with self.subTest(checkpoint):
+                shutil.rmtree(self.folder + "/work", ignore_errors=True)
+                broken = copy.deepcopy(items[5])
+                del broken["geometry"]
+                server = self.serve(items[:40] + [broken] + items[41:])
+                words = ("--source", "stac-api", "--input", server.url + "/api", "--year-month", "202406", "--destination", self.folder + "/out", *checkpoint)
+                self.stac(*words, code=3)
+                server.catalogue.items = list(items)
+                for folder, _, names in os.walk(self.folder):
+                    for name in names:
+                        if name.endswith((".index", ".sources")):
+                            os.utime(os.path.join(folder, name), (0, os.path.getmtime(os.path.join(folder, name)) - 2 * 86400))
+                if checkpoint:
+                    shutil.rmtree(self.folder + "/work")
+                result = self.stac(*words)
+                self.assertEqual((result["counts"]["rows"], result["counts"].get("kept_from_earlier_run", 0)), (60, 0))
+
+    # Without this items of files that were changed or taken away between two runs are published.
+    def test_files_that_changed_between_two_runs(self):
+        items = [{**item, "collection": "c"} for item in self.items]
+        self.write("in/a.ndjson", self.lines(items[:20]))
+        self.write("in/b.ndjson", self.lines(items[20:30]))
+        self.write("in/c.ndjson", self.lines(items[30:40]))
+        self.write("in/d.ndjson", b'{"type":"Feature"\n')
+        words = ("--source", "files", "--input", self.folder + "/in", "--destination", self.folder + "/out")
+        self.stac(*words, code=3)
+        self.write("in/a.ndjson", self.lines(items[2:20]))
+        os.rename(self.folder + "/in/b.ndjson", self.folder + "/b")
+        self.write("in/d.ndjson", self.lines(items[40:]))
+        result = self.stac(*words, "--keep-work")
+        self.assertEqual((result["counts"]["files_from_earlier_run"], result["counts"]["revised_or_gone"], result["counts"]["duplicates"]), (1, 30, 0))
+        self.assert_month(self.file(), items[2:20] + items[30:])
+        os.rename(self.folder + "/b", self.folder + "/in/b.ndjson")
+        result = self.stac(*words)
+        self.assertEqual(result["counts"]["files_from_earlier_run"], 3)
+        self.assert_month(self.file(), items[2:])
+
+    # Without this links that were found for one box make a month of another.
+    def test_links_of_a_box_are_not_those_of_another(self):
+        places = [(10, 10), (10, 50), (-100, 10)]
+        items = [make_item("S30", datetime.datetime(2024, 6, 3, 4, serial), west, south, serial) for serial, (west, south) in enumerate(places)]
+        server = self.serve(items)
+        words = ("--collection", "HLSS30", "--links", self.folder + "/cache", "--skip-existing")
+        for box, expected in (("5,5,20,20", items[:1]), ("0,0,30,60", items[:2]), ("5,5,20,20.0", items[:1]), (None, items)):
+            with self.subTest(box):
+                shutil.rmtree(self.folder + "/out", ignore_errors=True)
+                self.month(server, *words, *(("--bounding-box", box) if box else ()))
+                self.assert_month(self.file(), expected)
+        shutil.rmtree(self.folder + "/out")
+        searches = server.count("granules.json")
+        self.month(server, *words, "--bounding-box", "0,0,30,60")
+        self.assert_month(self.file(), items[:2])
+        self.assertEqual(server.count("granules.json"), searches)
+        result = self.month(server, *words[:-1], "--bounding-box", "1,0,30,60", "--require-complete-links", code=3)
+        self.assertIn("NoLinks", self.failures(result))
+
+    # Without this a merge says nothing of rows that nobody lists any more.
+    def test_merge_counts_what_is_not_listed_any_more(self):
+        server = self.serve()
+        self.month(server)
+        del server.catalogue.items[7]
+        result = self.month(server, "--merge")
+        self.assertEqual((result["counts"]["rows"], result["counts"]["kept_not_listed"]), (60, 1))
+        result = self.month(server, "--merge", "--collection", "HLSS30")
+        self.assertEqual(result["counts"]["rows"], 60)
+        self.assertGreaterEqual(result["counts"]["kept_not_listed"], sum(".L30." in item["id"] for item in self.items))
+        result = self.month(self.serve(), "--merge")
+        self.assertEqual((result["counts"]["rows"], result["counts"]["kept_not_listed"]), (60, 0))
+
+    # Without this a catalogue whose answers were emptied on their way makes empty days.
+    def test_an_answer_that_does_not_say_how_many_there_are(self):
+        server = self.serve()
+        answer = BadHandler.answer
+        server.RequestHandlerClass = type("Mute", (BadHandler,), {"answer": lambda handler, body, status=200, headers=(): answer(
+            handler, body, status, [pair for pair in headers if pair[0] != "CMR-Hits"])})
+        result = self.month(server, code=3)
+        self.assertIn("NoHits", self.failures(result))
+        self.assertFalse(os.path.exists(self.file()))
+
+    # Without this an answer without a length fills the memory.
+    def test_an_endless_answer(self):
+        server = self.serve()
+
+        def endless(handler, query):
+            handler.send_response(200)
+            handler.send_header("CMR-Hits", "1")
+            handler.send_header("Connection", "close")
+            handler.end_headers()
+            try:
+                while True:
+                    handler.wfile.write(b" " * (1 << 20))
+            except OSError:
+                handler.close_connection = True
+
+        server.RequestHandlerClass = type("Endless", (BadHandler,), {"granules": endless})
+        place = self.folder + "/result.json"
+        done = subprocess.run(["prlimit", "--data=1500000000", *self.command("--input", server.url, "--year-month", "202406", "--destination",
+                                                                            self.folder + "/out", "--max-concurrent-days", "1", "--result", place,
+                                                                            "--collection", "HLSL30")], stdout=subprocess.DEVNULL, timeout=200)
+        self.assertEqual(done.returncode, 3)
+        with open(place, encoding="utf-8") as file:
+            self.assertEqual({entry["code"] for entry in json.load(file)["failed"]}, {"TooLarge", "Incomplete"})
+
+    # Without this a collection of the name ".." is written beside the destination, or one overwrites another.
+    def test_names_of_collections_are_no_paths(self):
+        names = ["..", ".", "a/b", "a%2Fb", "../../c", "é"]
+        items = [{**item, "collection": names[serial % len(names)]} for serial, item in enumerate(self.items[:12])]
+        bad = [{**self.items[20], "collection": "a\0b"}, {**self.items[21], "collection": "line\nbreak"}, {**self.items[22], "collection": "long" * 100}]
+        self.write("deep/er/in/items.ndjson", self.lines(items))
+        words = ("--source", "files", "--destination", self.folder + "/deep/er/out", "--layout", "collection-month")
+        result = self.stac(*words, "--input", self.folder + "/deep/er/in")
+        self.assertEqual(len({entry["file"] for entry in result["files"]}), len(names))
+        self.assertEqual(os.listdir(self.folder + "/deep"), ["er"])
+        self.assertEqual(sorted(os.listdir(self.folder + "/deep/er")), ["in", "out"])
+        there = {}
+        for entry in result["files"]:
+            there.update(self.items_of(entry["file"]))
+        self.assertEqual({name: item["collection"] for name, item in there.items()}, {item["id"]: item["collection"] for item in items})
+        self.write("bad.ndjson", self.lines(bad))
+        result = self.stac(*words, "--input", self.folder + "/bad.ndjson", code=3)
+        self.assertEqual([entry["code"] for entry in result["failed"]], ["WrongType"] * 3 + ["Incomplete"])
+
+    # Without this integers beyond 64 bits lose their digits, or numbers and members that say nothing sure are guessed at.
+    def test_numbers_of_any_length(self):
+        items = [{**item, "collection": "c"} for item in self.items[:6]]
+        long = [2**64, -(10**40), 2**63, -(2**63), 2**53 + 1, 12345678901234567890123]
+        for item, number in zip(items, long):
+            item["properties"]["x:number"] = number
+            item["properties"]["x:deep"] = {"list": [number, 1], "text": "123456789012345678901234567890"}
+        self.write("items.ndjson", self.lines(items))
+        words = ("--source", "files", "--destination", self.folder + "/out", "--input", self.folder + "/items.ndjson")
+        self.stac(*words)
+        there = self.items_of(self.file())
+        for item in items:
+            self.assertEqual(there[item["id"]]["properties"], item["properties"])
+        text = json.dumps(items[0])
+        for code, broken in {"BadNumber": text.replace(str(2**64), "1e999"), "TwiceMember": text.replace('"id":', '"id": "another", "id":'),
+                             "BrokenJson": text.replace(str(2**64), "x")}.items():
+            with self.subTest(code):
+                self.write("items.ndjson", broken.encode() + b"\n")
+                result = self.stac(*words, code=3)
+                self.assertIn("line 1", self.failures(result)[code]["item"])
+
+    # Without this the footer says of a collection what nobody knows, or forgets what its source says of it.
+    def test_collections_are_what_their_source_says(self):
+        known = {"type": "Collection", "id": "HLSL30_2.0", "stac_version": "1.0.0", "description": "of the API", "license": "CC0-1.0", "title": "Landsat",
+                 "extent": {"spatial": {"bbox": [[-180, -80, 180, 80]]}, "temporal": {"interval": [["2013-04-11T00:00:00Z", None]]}}, "links": [],
+                 "summaries": {"gsd": [30]}}
+        answers = {"/api/collections/HLSL30_2.0": known,
+                   "/search/collections.json?concept_id%5B%5D=C2021957657-LPCLOUD": {"feed": {"entry": [{"id": "C2021957657-LPCLOUD", "title": "Landsat",
+                                                                                                         "summary": "of CMR"}]}}}
+
+        class Describing(BadHandler):
+            def meddle(self, path):
+                if self.path not in answers:
+                    return super().meddle(path)
+                self.answer(answers[self.path])
+                return True
+
+        items = [{**item, "collection": collection_of(item) + "_2.0"} for item in self.items]
+        server = self.serve(items)
+        server.RequestHandlerClass = Describing
+        for words in (("--source", "stac-api", "--input", server.url + "/api"), ("--input", server.url)):
+            with self.subTest(words):
+                result = self.stac(*words, "--year-month", "202406", "--destination", self.folder + "/out")
+                self.assertEqual(result["counts"]["collections_not_described"], 1)
+                self.assertEqual(subprocess.run([BINARY, "stac", "verify", self.file()], capture_output=True).returncode, 0)
+                with open(self.file(), "rb") as file:
+                    footer = file.read()
+                begin = footer.rindex(b'{"version":"1.0.0","collections":')
+                collections = json.JSONDecoder().raw_decode(footer[begin:].decode("utf-8", "replace"))[0]["collections"]
+                self.assertEqual(sorted(collections), ["HLSL30_2.0", "HLSS30_2.0"])
+                self.assertEqual(collections["HLSS30_2.0"]["license"], "other")
+                self.assertEqual(len(collections["HLSS30_2.0"]["extent"]["spatial"]["bbox"][0]), 4)
+                if "stac-api" in words:
+                    self.assertEqual(collections["HLSL30_2.0"], known)
+                else:
+                    self.assertEqual((collections["HLSL30_2.0"]["title"], collections["HLSL30_2.0"]["description"]), ("Landsat", "of CMR"))
+                    self.assertEqual(collections["HLSL30_2.0"]["license"], "other")
 
     def write(self, name, data):
         path = os.path.join(self.folder, name)

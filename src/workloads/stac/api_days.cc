@@ -1,9 +1,13 @@
 // The days of a month from a STAC API: pages of items, day by day.
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/durable_file.h"
 #include "base/json.h"
 #include "workloads/stac/item.h"
+#include "workloads/stac/spool_files.h"
 #include "workloads/stac/stac_api.h"
 #include "workloads/stac/stac_job.h"
 #include "workloads/text.h"
@@ -13,6 +17,7 @@ namespace {
 
 constexpr int kSearchesMax = 3;
 constexpr size_t kShownBytes = 200;
+constexpr int64_t kFreshMs = 86'400'000;
 
 std::string chunk_of(const Day& day) { return "api." + day.text(); }
 
@@ -53,7 +58,7 @@ class ApiDays {
     const std::string chunk = chunk_of(day), marker = spool_.folder() + "/" + chunk + ".broken";
     job_.restore(spool_, chunk);
     // A day in which items were broken is asked for again: else a second run would not know of them.
-    if (spool_.has(chunk) && access(marker.c_str(), F_OK) != 0) {
+    if (spool_.has(chunk) && access(marker.c_str(), F_OK) != 0 && is_fresh(chunk, day)) {
       uint64_t kept = spool_.records_of(chunk).size();
       job_.result.count("kept_from_earlier_run", static_cast<int64_t>(kept));
       job_.listed += kept;
@@ -100,6 +105,16 @@ class ApiDays {
   struct DayError {
     base::Error error;
   };
+
+  // An API does not say what of a day was revised, but by giving all of it again: kept days are for attempts
+  // that follow one another, and not for what was fetched before the day was over.
+  bool is_fresh(const std::string& chunk, const Day& day) const {
+    const std::string path = index_path(spool_.folder(), chunk);
+    struct stat facts{};
+    if (stat(path.c_str(), &facts) != 0) raise_errno("look at " + path, errno);
+    const int64_t written_ms = int64_t{facts.st_mtim.tv_sec} * 1000 + facts.st_mtim.tv_nsec / 1'000'000;
+    return written_ms >= day.end_us() / 1000 && written_ms > job_.clock.now_ms() - kFreshMs;
+  }
 
   void fail(const Day& day, const base::Error& error) {
     spool_.remove(chunk_of(day));

@@ -1,6 +1,6 @@
 // Days that were fetched, kept outside of this machine: an attempt on another one goes on with them.
 //   PLACE/0123456789abcdef/HLSL30_2.0.2024-06-01.ndjson.zst    the items, one a line
-//   PLACE/0123456789abcdef/HLSL30_2.0.2024-06-01.sources       for each line its month and its source;
+//   PLACE/0123456789abcdef/HLSL30_2.0.2024-06-01.sources       for each line its month, source and revision;
 //   written last
 #pragma once
 

@@ -18,6 +18,7 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 
 constexpr int kSearchesMax = 3;
+constexpr size_t kGranulesMax = 10'000'000;  // of a day: its names are held
 
 std::string concept_query(std::string_view id) {
   return "collection_concept_id%5B%5D=" + base::percent_encode(id);
@@ -83,26 +84,22 @@ std::string url_of(const CmrSearch& search, const CmrCollection& collection, con
          "&page_size=" + std::to_string(search.page_size);
 }
 
-struct Found {
-  GranuleDay day;
-  bool counted = false;  // the server said how many there are
-};
-
-Found search_once(HttpSource& source, const CmrSearch& search, const CmrCollection& collection,
-                  const Day& day) {
-  Found found;
-  GranuleDay& out = found.day;
+GranuleDay search_once(HttpSource& source, const CmrSearch& search, const CmrCollection& collection,
+                       const Day& day) {
+  GranuleDay out;
   http::ClientRequest request;
   request.url = url_of(search, collection, day);
   request.headers.add("Accept", "application/json");
   std::unordered_set<std::string> seen;
   for (;;) {
     http::ClientResponse response = source.request(request);
-    // The number may grow while pages are read; the last word counts.
-    if (auto hits = base::parse_number<uint64_t>(response.headers.get("cmr-hits"))) {
-      out.hits = *hits;
-      found.counted = true;
-    }
+    // The number may grow while pages are read; what was promised once must come.
+    auto hits = base::parse_number<uint64_t>(response.headers.get("cmr-hits"));
+    if (!hits)
+      throw base::CorruptError("the answer to " + request.url.substr(0, request.url.find('?')) +
+                                   " does not say how many granules there are (CMR-Hits)",
+                               "NoHits");
+    out.hits = std::max(out.hits, *hits);
     std::vector<Entry> entries;
     for (int attempt = 1;; ++attempt) {
       try {
@@ -126,6 +123,10 @@ Found search_once(HttpSource& source, const CmrSearch& search, const CmrCollecti
     }
     std::string after(response.headers.get("cmr-search-after"));
     if (after.empty() || entries.empty()) break;
+    if (seen.size() > kGranulesMax)
+      throw base::CorruptError("CMR gives more than " + std::to_string(kGranulesMax) + " granules of " +
+                                   collection.name + " on " + day.text(),
+                               "TooManyPages");
     if (seen.size() == before)
       throw base::CorruptError("CMR gives the same page again and again (" + collection.name + ", " +
                                    day.text() + ", behind " + std::to_string(seen.size()) + " granules)",
@@ -133,7 +134,7 @@ Found search_once(HttpSource& source, const CmrSearch& search, const CmrCollecti
     request.headers.set("CMR-Search-After", after);
   }
   out.seen = seen.size();
-  return found;
+  return out;
 }
 
 }  // namespace
@@ -165,12 +166,12 @@ CmrCollection cmr_collection(std::string_view text) {
 GranuleDay search_granules(HttpSource& source, const CmrSearch& search, const CmrCollection& collection,
                            const Day& day) {
   for (int attempt = 1;; ++attempt) {
-    Found found = search_once(source, search, collection, day);
-    if (!found.counted || found.day.seen >= found.day.hits) return std::move(found.day);
+    GranuleDay found = search_once(source, search, collection, day);
+    if (found.seen >= found.hits) return found;
     if (attempt == kSearchesMax)
-      throw base::CorruptError("CMR says that there are " + std::to_string(found.day.hits) + " granules of " +
+      throw base::CorruptError("CMR says that there are " + std::to_string(found.hits) + " granules of " +
                                    collection.name + " on " + day.text() + ", but " +
-                                   std::to_string(found.day.seen) + " came",
+                                   std::to_string(found.seen) + " came",
                                "CountMismatch");
   }
 }

@@ -49,8 +49,8 @@ struct CmrSearch {
 // All granules of the collection that begin on that day, by search-after paging. CMR takes both ends of a
 // range as part of it and finds what overlaps, so the day is asked for up to the next midnight, and what
 // begins elsewhere is left out. Throws CorruptError: CountMismatch (fewer granules came than CMR-Hits says,
-// in each of three searches), RepeatedPage (a page brought nothing new), BrokenJson; and what HttpSource
-// throws. Thread-safe.
+// in each of three searches), NoHits (it says nothing), TooManyPages, RepeatedPage (a page brought nothing
+// new), BrokenJson; and what HttpSource throws. Thread-safe.
 GranuleDay search_granules(HttpSource& source, const CmrSearch& search, const CmrCollection& collection,
                            const Day& day);
 

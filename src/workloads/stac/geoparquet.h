@@ -18,7 +18,8 @@ inline constexpr uint64_t kRowGroupRows = 20'480;  // a multiple of DuckDB's vec
 struct GeoParquetOptions {
   std::string temporary_folder;  // holds the file until it is complete
   unsigned threads = 2;          // each needs the memory of a row group: about 200 MiB for HLS
-  // STAC Collections that are known, by id, as JSON; one that is not is made from its items.
+  // STAC Collections that are known, by id: JSON objects. What one lacks of what STAC wants is made from its
+  // items.
   std::map<std::string, std::string> collections = {};
 };
 

@@ -90,9 +90,13 @@ std::string stac_metadata(const std::vector<std::string>& names, const RowFacts&
     if (!std::exchange(first, false)) out += ',';
     append_json_string(names[i], out);
     out += ':';
-    const auto known = documents.find(names[i]);
-    out += known != documents.end() ? known->second
-                                    : base::json::serialize(made_collection(names[i], facts.collections[i]));
+    object collection = made_collection(names[i], facts.collections[i]);
+    if (const auto known = documents.find(names[i]); known != documents.end()) {
+      const base::json::value value = base::parse_json(known->second);
+      for (const auto& member : value.as_object())
+        if (member.key() != "id" && member.key() != "type") collection[member.key()] = member.value();
+    }
+    out += base::json::serialize(collection);
   }
   return out + "}}";
 }

@@ -13,8 +13,8 @@
 namespace millrace::stac {
 
 std::string geo_metadata(const ItemSchema& schema, const RowFacts& facts);
-// `names`: of the collections in `facts`; `documents`: those that are known, by name. One that is not is made
-// from its items: id, extent, no licence known.
+// `names`: of the collections in `facts`; `documents`: those that are known, by name, as JSON objects. What
+// one lacks is made from its items: id, extent, no licence known.
 std::string stac_metadata(const std::vector<std::string>& names, const RowFacts& facts,
                           const std::map<std::string, std::string>& documents);
 std::string mapping_metadata(const ItemSchema& schema, const RowFacts& facts);

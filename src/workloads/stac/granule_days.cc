@@ -1,6 +1,9 @@
 // The days of a month from CMR: links found or kept, items fetched, day by day.
 #include <algorithm>
+#include <mutex>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "workloads/stac/cmr.h"
 #include "workloads/stac/item.h"
@@ -40,7 +43,7 @@ class GranuleDays {
     search_.protocol = options.protocol;
     search_.box = options.box;
     for (const std::string& name : options.collections) collections_.push_back(cmr_collection(name));
-    if (!options.links.empty()) cache_.emplace(options.links);
+    if (!options.links.empty()) cache_.emplace(options.links, options.box);
   }
 
   std::vector<Task> tasks(const Month& month) const {
@@ -61,8 +64,9 @@ class GranuleDays {
 
   void fetch_day(const Task& task);
 
-  Gathered gathered() const {
+  Gathered gathered() {
     Gathered out;
+    out.listed = std::move(listed_);
     out.missing = missing_;
     out.failed_days = failed_days_;
     return out;
@@ -71,6 +75,8 @@ class GranuleDays {
  private:
   std::optional<GranuleDay> links_of(const Task& task);
   std::optional<GranuleDay> kept_links(const Task& task) const;
+  static size_t drop_stale(const GranuleDay& day, ItemChunk& chunk);
+  void note_listed(const Task& task, const GranuleDay& day);
   void fetch_links(const Task& task, const std::vector<GranuleLink>& links, ItemChunk& chunk);
 
   StacJob& job_;
@@ -80,6 +86,8 @@ class GranuleDays {
   std::vector<CmrCollection> collections_;
   std::optional<LinkCache> cache_;
   std::atomic<uint64_t> missing_{0}, failed_days_{0};
+  std::mutex mutex_;
+  std::vector<uint64_t> listed_;
 };
 
 std::optional<GranuleDay> GranuleDays::kept_links(const Task& task) const {
@@ -131,14 +139,36 @@ std::optional<GranuleDay> GranuleDays::links_of(const Task& task) {
   }
 }
 
+// What an earlier run fetched and the catalogue has taken anew since, or does not list any more.
+size_t GranuleDays::drop_stale(const GranuleDay& day, ItemChunk& chunk) {
+  if (chunk.kept().empty()) return 0;
+  std::unordered_map<uint64_t, int64_t> revisions;
+  for (const GranuleLink& link : day.links) revisions[source_of(link.url)] = link.updated_us;
+  return chunk.keep_only([&](const ItemRecord& record) {
+    auto found = revisions.find(record.source);
+    return found != revisions.end() && (found->second == kNoTime || found->second == record.revision_us);
+  });
+}
+
+void GranuleDays::note_listed(const Task& task, const GranuleDay& day) {
+  if (existing_->identities.empty()) return;
+  std::lock_guard lock(mutex_);
+  for (const GranuleLink& link : day.links)
+    if (!link.granule.empty()) listed_.push_back(identity_of(task.collection.name, link.granule));
+}
+
 void GranuleDays::fetch_day(const Task& task) {
   std::optional<GranuleDay> day = links_of(task);
   job_.restore(*spool_, task.chunk());
   ItemChunk chunk = spool_->begin(task.chunk());
   bool grown = false;
   if (day) {
+    const size_t stale = drop_stale(*day, chunk);
+    if (stale > 0) job_.result.count("revised_or_gone", static_cast<int64_t>(stale));
+    grown = stale > 0;
     std::unordered_set<uint64_t> kept;
     for (const ItemRecord& record : chunk.kept()) kept.insert(record.source);
+    note_listed(task, *day);
     std::vector<GranuleLink> wanted;
     uint64_t there = 0;
     for (GranuleLink& link : day->links) {
@@ -155,7 +185,7 @@ void GranuleDays::fetch_day(const Task& task) {
     if (from_before > 0) job_.result.count("kept_from_earlier_run", static_cast<int64_t>(from_before));
     job_.listed += day->links.size();
     job_.done += day->links.size() - wanted.size();
-    grown = !wanted.empty();
+    grown |= !wanted.empty();
     try {
       fetch_links(task, wanted, chunk);
     } catch (...) {
@@ -185,7 +215,7 @@ void GranuleDays::fetch_links(const Task& task, const std::vector<GranuleLink>& 
         if (!links[i].granule.empty() && item.id != links[i].granule)
           throw base::CorruptError("the item there is '" + item.id + "', not '" + links[i].granule + "'",
                                    "WrongItem");
-        chunk.add(item, month, source_of(urls[i]));
+        chunk.add(item, month, source_of(urls[i]), links[i].updated_us);
         job_.item_came();
         ++job_.done;
         ++fetched;

@@ -143,6 +143,7 @@ http::ClientResponse HttpSource::request(const http::ClientRequest& original) {
     if (!options_.client_id.empty()) copy.headers.set("client-id", options_.client_id);
     copy.connect_timeout = options_.connect_timeout;
     copy.stall_timeout = options_.stall_timeout;
+    copy.body_max = options_.body_max;  // also of an answer that does not say its length
     copy.on_head = [&](int, const http::Headers& headers) {
       refuse_large(request, headers, options_.body_max);
     };
@@ -216,6 +217,7 @@ void HttpSource::fetch_http(const std::vector<std::string>& links, const std::ve
     if (!options_.client_id.empty()) request.headers.add("client-id", options_.client_id);
     request.connect_timeout = options_.connect_timeout;
     request.stall_timeout = options_.stall_timeout;
+    request.body_max = options_.body_max;
     request.on_head = [url = request.url, most = options_.body_max](int, const http::Headers& headers) {
       http::ClientRequest named;
       named.url = url;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -20,6 +21,11 @@ namespace {
 namespace dom = simdjson::dom;
 
 constexpr size_t kDepthMax = 64;
+constexpr size_t kCollectionMax = 200;  // bytes
+constexpr std::array<std::string_view, 8> kMembers = {"type",     "id",   "collection", "properties",
+                                                      "geometry", "bbox", "links",      "assets"};
+constexpr std::array<std::string_view, 5> kTimes = {"datetime", "start_datetime", "end_datetime", "created",
+                                                    "updated"};
 
 [[noreturn]] void bad(const char* code, const std::string& what) { throw base::CorruptError(what, code); }
 
@@ -166,6 +172,47 @@ size_t value_offset(std::string_view line, std::string_view name) {
   bad("BrokenJson", "the name '" + std::string(name) + "' is written with escapes");
 }
 
+// Integers beyond 64 bits are JSON, and simdjson's tree has no room for them.
+void with_long_integers_as_doubles(std::string_view line, std::string& out) {
+  constexpr size_t kDigits = 19;  // with fewer it fits
+  out.clear();
+  out.reserve(line.size() + line.size() / 8 + simdjson::SIMDJSON_PADDING);
+  for (size_t i = 0; i < line.size();) {
+    size_t end = i + 1;
+    if (line[i] == '"') {
+      for (; end < line.size() && line[end] != '"'; ++end)
+        if (line[end] == '\\') ++end;
+      end = std::min(end + 1, line.size());
+    } else if (line[i] == '-' || (line[i] >= '0' && line[i] <= '9')) {
+      end = std::min(line.find_first_not_of("0123456789.eE+-", i), line.size());
+    }
+    const std::string_view token = line.substr(i, end - i);
+    out += token;
+    if (token.size() >= kDigits && line[i] != '"' && token.find_first_of(".eE") == std::string_view::npos)
+      out += "e0";
+    i = end;
+  }
+  out.reserve(out.size() + simdjson::SIMDJSON_PADDING);
+}
+
+// What a name of a collection must be to be one of a file: folders are made of them.
+void check_collection(std::string_view name) {
+  if (name.size() > kCollectionMax) bad("WrongType", "the name of the collection is too long");
+  if (std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
+    bad("WrongType", "the name of the collection holds a control character");
+}
+
+// A member that is there twice says two things: which of them counts would be anybody's guess.
+template <size_t N>
+void refuse_twice(dom::object object, const std::array<std::string_view, N>& names) {
+  std::array<bool, N> seen{};
+  for (dom::key_value_pair member : object) {
+    const auto at = static_cast<size_t>(std::find(names.begin(), names.end(), member.key) - names.begin());
+    if (at < N && std::exchange(seen[at], true))
+      bad("TwiceMember", "'" + std::string(member.key) + "' is there twice");
+  }
+}
+
 std::string json_text(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
@@ -180,7 +227,7 @@ std::string json_text(std::string_view text) {
 struct ItemChecker::Impl {
   dom::parser parser;
   CheckedItem item;
-  std::string key;
+  std::string key, checked;
 
   dom::object parse(std::string_view text) {
     std::string& line = item.line;
@@ -192,7 +239,15 @@ struct ItemChecker::Impl {
     line.resize(length);
     line.reserve(length + simdjson::SIMDJSON_PADDING);
     dom::element root;
-    if (auto error = parser.parse(line.data(), length, false).get(root); error != simdjson::SUCCESS)
+    auto error = parser.parse(line.data(), length, false).get(root);
+    if (error == simdjson::NUMBER_ERROR) {
+      // Checked as doubles; the line keeps their digits.
+      with_long_integers_as_doubles(line, checked);
+      error = parser.parse(checked.data(), checked.size(), false).get(root);
+      if (error == simdjson::NUMBER_ERROR && line.ends_with('}'))
+        bad("BadNumber", "a number that is larger than any double, or is written as no number is");
+    }
+    if (error != simdjson::SUCCESS)
       bad("BrokenJson", std::string("not JSON: ") + simdjson::error_message(error));
     dom::object object;
     if (root.get_object().get(object) != simdjson::SUCCESS) bad("WrongType", "an item is a JSON object");
@@ -230,6 +285,7 @@ const CheckedItem& ItemChecker::check(std::string_view text, std::string_view co
   CheckedItem& item = impl_->item;
   item.record = {};
   dom::object object = impl_->parse(text);
+  refuse_twice(object, kMembers);
   std::string_view type, id;
   if (object["type"].get_string().get(type) != simdjson::SUCCESS || type != "Feature")
     bad("WrongType", "type is not 'Feature'");
@@ -242,6 +298,7 @@ const CheckedItem& ItemChecker::check(std::string_view text, std::string_view co
   dom::object properties;
   if (object["properties"].get_object().get(properties) != simdjson::SUCCESS)
     bad("WrongType", "properties is no object");
+  refuse_twice(properties, kTimes);
   int64_t datetime = time_of(properties, "datetime"), start = time_of(properties, "start_datetime");
   time_of(properties, "end_datetime");
   time_of(properties, "created");
@@ -260,6 +317,7 @@ const CheckedItem& ItemChecker::check(std::string_view text, std::string_view co
       box_centre(item.west, item.south, item.east, item.north);
 
   impl_->place_collection(object, collection);
+  check_collection(item.collection);
   const std::string& line = item.line;
   size_t at = value_offset(line, "id") + 1, end = at;
   while (line[end] != '"') end += line[end] == '\\' ? 2 : 1;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -59,14 +60,48 @@ void ItemChunk::recover() {
     raise_errno("seek in " + name_, errno);
 }
 
-void ItemChunk::add(const CheckedItem& item, uint32_t month, uint64_t source) {
+// Into new files that then take the place of the old ones. A crash between the two renames leaves an index
+// whose records fit the lines up to the first that was left out: recover() stops there.
+size_t ItemChunk::keep_only(const std::function<bool(const ItemRecord&)>& wanted) {
+  std::vector<ItemRecord> good;
+  std::copy_if(kept_.begin(), kept_.end(), std::back_inserter(good), wanted);
+  const size_t dropped = kept_.size() - good.size();
+  if (dropped == 0) return 0;
+  const std::string lines = lines_path(spool_->folder(), name_), index = index_path(spool_->folder(), name_);
+  base::UniqueFd old_lines = std::move(lines_);
+  lines_ = open_file(lines + ".new", O_RDWR | O_CREAT | O_TRUNC);
+  index_ = open_file(index + ".new", O_RDWR | O_CREAT | O_TRUNC);
+  offset_ = 0;
+  std::string line;
+  for (ItemRecord& record : good) {
+    line.resize(record.length);
+    if (!read_at(old_lines.get(), record.offset, line.data(), line.size()))
+      throw base::CorruptError(name_ + " became shorter", "ItemChanged");
+    record.offset = offset_;
+    record.check = check_of(record, line);
+    append(record, line);
+  }
+  sync();
+  rename_or_raise(lines + ".new", lines + ".part");
+  rename_or_raise(index + ".new", index + ".part");
+  sync_folder(spool_->folder());
+  kept_ = std::move(good);
+  return dropped;
+}
+
+void ItemChunk::add(const CheckedItem& item, uint32_t month, uint64_t source, int64_t revision_us) {
   ItemRecord record = item.record;
   record.offset = offset_;
   record.collection = spool_->collection_number(item.collection);
   record.month = month;
   record.source = source;
+  record.revision_us = revision_us;
   record.check = check_of(record, item.line);
-  line_buffer_.append(item.line).append(1, '\n');
+  append(record, item.line);
+}
+
+void ItemChunk::append(const ItemRecord& record, const std::string& line) {
+  line_buffer_.append(line).append(1, '\n');
   index_buffer_.append(reinterpret_cast<const char*>(&record), sizeof record);
   offset_ += uint64_t{record.length} + 1;
   if (line_buffer_.size() >= kBufferBytes) flush();

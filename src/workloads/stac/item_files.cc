@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/durable_file.h"
 #include "base/hash.h"
 #include "base/strings.h"
 #include "base/url.h"
@@ -52,6 +53,16 @@ class DoneFiles {
       stamps_.insert(stamp);
   }
   bool has(uint64_t stamp) const { return stamps_.contains(stamp); }
+  // Only those stay that are in `wanted` as well.
+  void forget_others(const std::unordered_set<uint64_t>& wanted) {
+    std::string bytes;
+    uint64_t stamp = 0;
+    for (uint64_t at = 0; read_at(file_.get(), at, reinterpret_cast<char*>(&stamp), sizeof stamp);
+         at += sizeof stamp)
+      if (wanted.contains(stamp)) bytes.append(reinterpret_cast<const char*>(&stamp), sizeof stamp);
+    base::write_durably(path_, bytes);
+    file_ = open_file(path_, O_RDWR | O_CREAT | O_APPEND);
+  }
   void add(const std::vector<uint64_t>& stamps) {
     std::lock_guard lock(mutex_);
     write_all(file_.get(), {reinterpret_cast<const char*>(stamps.data()), stamps.size() * sizeof(uint64_t)},
@@ -136,9 +147,10 @@ class ItemFiles {
     // An earlier run may have read with more threads.
     for (unsigned i = threads + 1; i <= kThreadsMax; ++i) {
       if (!spool_.has_any(chunk_name(i))) continue;
-      spool_.begin(chunk_name(i)).finish();
+      begin(chunk_name(i)).finish();
       out.chunks.push_back(chunk_name(i));
     }
+    drop_gone(out.chunks);
     out.missing = missing_;
     out.failed_days = failed_files_;
     if (left_out_ > 0) job_.result.count("left_out", static_cast<int64_t>(left_out_.load()));
@@ -157,7 +169,9 @@ class ItemFiles {
       }
       ++files_;
       ++job_.days;
-      return queue_.push({info.key, info});
+      File file{info.key, info};
+      listed_.insert(file.stamp());
+      return queue_.push(std::move(file));
     };
     if (input_.single) {
       take(input_.reader->head(input_.prefix));
@@ -169,8 +183,32 @@ class ItemFiles {
     });
   }
 
-  void read_files(const std::string& name) {
+  // With what an earlier run kept of files that it read to their end: others are read anew.
+  ItemChunk begin(const std::string& name) {
     ItemChunk chunk = spool_.begin(name);
+    chunk.keep_only([&](const ItemRecord& record) { return done_.has(record.source); });
+    if (!chunk.kept().empty()) resumed_ = true;
+    return chunk;
+  }
+
+  // Items of files that an earlier run read, and that are not there any more, or are others now.
+  void drop_gone(const std::vector<std::string>& chunks) {
+    if (!resumed_) return;
+    const auto is_listed = [&](const ItemRecord& record) { return listed_.contains(record.source); };
+    bool forgotten = false;
+    for (const std::string& name : chunks) {
+      std::vector<ItemRecord> records = spool_.records_of(name);
+      if (std::all_of(records.begin(), records.end(), is_listed)) continue;
+      // First: else a file that comes back would be one that was read, and nothing of it there.
+      if (!std::exchange(forgotten, true)) done_.forget_others(listed_);
+      ItemChunk chunk = spool_.begin(name);
+      job_.result.count("revised_or_gone", static_cast<int64_t>(chunk.keep_only(is_listed)));
+      chunk.finish();
+    }
+  }
+
+  void read_files(const std::string& name) {
+    ItemChunk chunk = begin(name);
     ItemChecker checker;
     std::vector<uint64_t> unsafe;
     uint64_t bytes = 0;
@@ -200,6 +238,7 @@ class ItemFiles {
   bool read_file(const File& file, ItemChunk& chunk, ItemChecker& checker) {
     const std::string shown = input_.reader->url() + "/" + file.key;
     const std::string otherwise = collections_.size() == 1 ? *collections_.begin() : "";
+    const uint64_t stamp = file.stamp();
     bool whole = true;
     uint64_t items = 0;
     std::exception_ptr ours;  // what ends the job: a full disk, or somebody who stops it
@@ -216,7 +255,7 @@ class ItemFiles {
       }
       try {
         if (items % 1024 == 0) job_.check_stop();
-        add(*item, chunk);
+        add(*item, chunk, stamp);
       } catch (...) {
         ours = std::current_exception();
         throw;
@@ -253,7 +292,7 @@ class ItemFiles {
       throw base::ConflictError("it changed while it was read", "Changed");
   }
 
-  void add(const CheckedItem& item, ItemChunk& chunk) {
+  void add(const CheckedItem& item, ItemChunk& chunk, uint64_t stamp) {
     const uint32_t month = month_of(item.record.datetime_us).number();
     const JobOptions& options = job_.options;
     bool wanted = (months_.empty() || months_.contains(month)) &&
@@ -263,7 +302,7 @@ class ItemFiles {
       ++left_out_;
       return;
     }
-    chunk.add(item, month);
+    chunk.add(item, month, stamp);
     ++job_.listed;
     ++job_.done;
   }
@@ -275,6 +314,8 @@ class ItemFiles {
   workloads::BoundedQueue<File> queue_;
   std::set<uint32_t> months_;
   std::set<std::string> collections_;
+  std::unordered_set<uint64_t> listed_;  // stamps of all files; of the thread that lists them
+  std::atomic<bool> resumed_{false};
   std::atomic<uint64_t> files_{0}, missing_{0}, failed_files_{0}, left_out_{0};
 };
 

@@ -149,10 +149,9 @@ ItemSpool::ItemSpool(std::string folder) : folder_(std::move(folder)) {
 uint16_t ItemSpool::collection_number(const std::string& name) {
   std::lock_guard lock(mutex_);
   if (auto found = numbers_.find(name); found != numbers_.end()) return found->second;
+  // No word about the item, which would be named and left out: there is no end to such a catalogue.
   if (collections_.size() >= kCollectionsMax)
-    throw base::UsageError("more than 65,535 collections in one job");
-  if (name.find('\n') != std::string::npos)
-    throw base::CorruptError("a collection whose name holds a line break", "WrongType");
+    throw base::InternalError("more than 65,535 collections in one job");
   // Durable before any record that names it by its number.
   std::vector<std::string> names = collections_;
   names.push_back(name);
@@ -181,7 +180,7 @@ ItemChunk ItemSpool::begin(const std::string& name) { return {*this, name}; }
 
 void ItemSpool::remove(const std::string& chunk) {
   for (const std::string& path : {index_path(folder_, chunk), lines_path(folder_, chunk)})
-    for (const std::string& file : {path, path + ".part"})
+    for (const std::string& file : {path, path + ".part", path + ".new"})
       if (unlink(file.c_str()) != 0 && errno != ENOENT) raise_errno("remove " + file, errno);
 }
 

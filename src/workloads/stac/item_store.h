@@ -1,6 +1,6 @@
 // Checked STAC items on disk, between the sources that bring them and the writer that sorts them: lines of
 // JSON in chunk files (one a day, or one a file of the source), with an index of records of one size. Memory
-// is bounded: 5 million items of 8 kB are 40 GB of lines and 360 MB of index, both in files.
+// is bounded: 5 million items of 8 kB are 40 GB of lines and 400 MB of index, both in files.
 //
 //   spool/2024-06-01.ndjson   one item a line: compact JSON as it came, `collection` added where it lacked
 //   spool/2024-06-01.index    ItemRecord of each line, in the order of the lines
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -33,7 +34,8 @@ struct ItemRecord {
   int64_t datetime_us = kNoTime;  // properties.datetime, else start_datetime: microseconds since the epoch
   int64_t updated_us = kNoTime;   // properties.updated; kNoTime when there is none
   uint64_t identity = 0;          // XXH3 of collection, NUL, id
-  uint64_t source = 0;            // XXH3 of the link it was fetched from; 0 when it came otherwise
+  uint64_t source = 0;            // XXH3 of the link it was fetched from, or of its file; 0: neither
+  int64_t revision_us = kNoTime;  // when its catalogue last took it, as the list said by which it was fetched
   float centre_x = 0;       // of the bbox, degrees of longitude in [-180, 180], also across the antimeridian
   float centre_y = 0;       // degrees of latitude
   uint32_t id_offset = 0;   // of the id's first byte in the line: JSON text without its quotes
@@ -42,7 +44,7 @@ struct ItemRecord {
   uint32_t month = 0;       // YYYYMM of the file it belongs to, as its source says
   uint32_t check = 0;       // low half of the XXH3 of the line
 };
-static_assert(sizeof(ItemRecord) == 72);
+static_assert(sizeof(ItemRecord) == 80);
 
 // ItemRecord::source of a link.
 uint64_t source_of(std::string_view link);
@@ -58,7 +60,7 @@ struct CheckedItem {
   // West, south, east, north in degrees, of `bbox` or else of the geometry; west > east across the
   // antimeridian.
   double west = 0, south = 0, east = 0, north = 0;
-  ItemRecord record;  // all but offset, chunk, collection, source, month, check
+  ItemRecord record;  // all but offset, chunk, collection, source, revision, month, check
 };
 
 // Items of one file to be: read-only, each (collection, id) once. Thread-safe.
@@ -102,9 +104,11 @@ class ItemChunk {
   ~ItemChunk();
   // What an earlier run had written of this chunk and is whole; may be asked before the first add().
   const std::vector<ItemRecord>& kept() const { return kept_; }
-  // `source`: source_of() the link it was fetched from, 0 when from a file. Throws TransientError (disk
-  // full).
-  void add(const CheckedItem& item, uint32_t month, uint64_t source = 0);
+  // Leaves out those of kept() that are not wanted (any more); says how many. Before the first add(). Throws
+  // TransientError.
+  size_t keep_only(const std::function<bool(const ItemRecord&)>& wanted);
+  // `source`, `revision_us`: as of the record. Throws TransientError (disk full).
+  void add(const CheckedItem& item, uint32_t month, uint64_t source = 0, int64_t revision_us = kNoTime);
   // What was added is on the disk from now on, and found again by whoever begins the chunk anew.
   void sync();
   // The chunk is complete and durable under its name.
@@ -114,6 +118,7 @@ class ItemChunk {
   friend class ItemSpool;
   ItemChunk(ItemSpool& spool, std::string name);
   void recover();
+  void append(const ItemRecord& record, const std::string& line);
   void flush();
 
   ItemSpool* spool_;

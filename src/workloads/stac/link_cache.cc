@@ -14,11 +14,14 @@ constexpr uint64_t kBytesMax = 256ull << 20;
 
 }  // namespace
 
-LinkCache::LinkCache(const std::string& place) : place_(objects::parse_location(place)) {}
+LinkCache::LinkCache(const std::string& place, const std::optional<Box>& box)
+    : place_(objects::parse_location(place)),
+      folder_(box ? fmt::format("links/box={},{},{},{}", box->west, box->south, box->east, box->north)
+                  : "links") {}
 
 objects::Location LinkCache::file_of(const std::string& collection, const Day& day) const {
-  return below(place_,
-               fmt::format("links/{}/{:04}/{:02}/{}.json", collection, day.year, day.month, day.text()));
+  return below(
+      place_, fmt::format("{}/{}/{:04}/{:02}/{}.json", folder_, collection, day.year, day.month, day.text()));
 }
 
 std::optional<std::vector<std::string>> LinkCache::load(const std::string& collection, const Day& day) const {

@@ -17,7 +17,9 @@ void read_items(const objects::Location& parquet, const std::function<void(std::
   const auto mapping = file_text(database, file.path(), kMappingKey);
   base::json::value parsed;
   if (mapping) parsed = base::parse_json(*mapping);
-  auto rows = database.stream("SELECT * FROM read_parquet(" + sql::duckdb_literal(file.path()) + ")");
+  // Without that word folders (year=2024/month=06) are columns, and a merge would write them into its file.
+  auto rows = database.stream("SELECT * FROM read_parquet(" + sql::duckdb_literal(file.path()) +
+                              ", hive_partitioning = false)");
   const auto& api = database.api();
   std::vector<std::string> names;
   std::vector<duckdb_logical_type> types;

@@ -16,6 +16,7 @@
 #include "workloads/stac/geoparquet.h"
 #include "workloads/stac/item.h"
 #include "workloads/stac/places.h"
+#include "workloads/stac/source_collections.h"
 #include "workloads/stac/stac_job.h"
 #include "workloads/stac/work_folder.h"
 
@@ -54,10 +55,17 @@ class ProgressTeller {
   std::thread thread_;
 };
 
+// Of a collection, whose name is whatever its source says: different ones are in different folders, all of
+// them below the destination.
+std::string folder_name(const std::string& collection) {
+  std::string name = base::replace_all(base::replace_all(collection, "%", "%25"), "/", "%2F");
+  if (name == "." || name == "..") name = base::replace_all(name, ".", "%2E");
+  return name;
+}
+
 objects::Location file_of(const JobOptions& options, const Month& month, const std::string& collection) {
   std::string name = fmt::format("year={:04}/month={:02}/data.parquet", month.year, month.month);
-  if (options.layout == Layout::kCollectionMonth)
-    name = base::replace_all(collection, "/", "%2F") + "/" + name;
+  if (options.layout == Layout::kCollectionMonth) name = folder_name(collection) + "/" + name;
   return below(objects::parse_location(options.destination), name);
 }
 
@@ -71,9 +79,18 @@ std::vector<objects::Location> files_of(const JobOptions& options, const Month& 
   return files;
 }
 
+std::vector<std::string> names_in(const ItemStore& items) {
+  std::vector<bool> used(items.collections().size());
+  for (const ItemRecord& record : items.records()) used[record.collection] = true;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < used.size(); ++i)
+    if (used[i]) names.push_back(items.collections()[i]);
+  return names;
+}
+
 class StacRun {
  public:
-  explicit StacRun(StacJob& job) : job_(job), options_(job.options) {}
+  explicit StacRun(StacJob& job) : job_(job), options_(job.options), source_collections_(job) {}
 
   void run_month(const Month& month) {
     job_.set_phase(month.text() + ": items");
@@ -88,6 +105,7 @@ class StacRun {
     Existing existing = existing_items(spool, month);
     Gathered gathered = options_.source == SourceKind::kCmr ? gather_granules(job_, spool, month, existing)
                                                             : gather_api_items(job_, spool, month);
+    if (options_.merge && gathered.failed_days == 0) count_not_listed(spool, existing, gathered);
     if (!existing.chunk.empty()) gathered.chunks.insert(gathered.chunks.begin(), existing.chunk);
     if (publish(work, spool, gathered, month.text()) && gathered.missing == 0 && !options_.keep_work) {
       if (job_.checkpoint) job_.checkpoint->remove(gathered.chunks);
@@ -121,8 +139,8 @@ class StacRun {
   // All that decides which items there are: a run that differs in it must not find those of another.
   std::string identity(const std::string& what) const {
     return fmt::format(
-        "{}\nsource {}\ninput {}\ncollections {}\nbox {}\nprotocol {}\ndestination {}\nmerge {}\n", what,
-        static_cast<int>(options_.source), options_.input, base::join(options_.collections, ","),
+        "{}\nrecords 2\nsource {}\ninput {}\ncollections {}\nbox {}\nprotocol {}\ndestination {}\nmerge {}\n",
+        what, static_cast<int>(options_.source), options_.input, base::join(options_.collections, ","),
         options_.box ? options_.box->text : "", options_.protocol, options_.destination, options_.merge);
   }
 
@@ -150,6 +168,19 @@ class StacRun {
     std::sort(out.identities.begin(), out.identities.end());
     job_.result.count("items_in_file_before", static_cast<int64_t>(out.identities.size()));
     return out;
+  }
+
+  // Rows that a merge keeps although this search did not list them: what the catalogue has taken back, and
+  // what was not asked for (another box, other collections).
+  void count_not_listed(const ItemSpool& spool, const Existing& existing, Gathered& gathered) {
+    std::vector<uint64_t> listed = std::move(gathered.listed);
+    for (const std::string& chunk : gathered.chunks)
+      for (const ItemRecord& record : spool.records_of(chunk)) listed.push_back(record.identity);
+    std::sort(listed.begin(), listed.end());
+    auto kept = std::count_if(existing.identities.begin(), existing.identities.end(), [&](uint64_t identity) {
+      return !std::binary_search(listed.begin(), listed.end(), identity);
+    });
+    job_.result.count("kept_not_listed", kept);
   }
 
   // False when what there is was not made a file, because too much is missing.
@@ -188,6 +219,7 @@ class StacRun {
     GeoParquetOptions writer;
     writer.temporary_folder = work.path();
     writer.threads = options_.threads;
+    writer.collections = source_collections_.of(names_in(part.items));
     WriteReport report = write_geoparquet(part.items, writer, out);
     if (report.rows != part.items.size())
       throw base::InternalError(fmt::format("{}: {} rows were written of {} items; it is not published",
@@ -208,6 +240,7 @@ class StacRun {
 
   StacJob& job_;
   const JobOptions& options_;
+  SourceCollections source_collections_;
   base::json::array files_;
 };
 

@@ -2,7 +2,8 @@
 
 #include <simdjson.h>
 
-#include <unordered_set>
+#include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
@@ -103,14 +104,19 @@ ApiDay search_half(HttpSource& source, const ApiSearch& search, const std::optio
                    const std::function<void(std::string_view)>& visit) {
   ApiDay out;
   http::ClientRequest request = first_request(search, box, day);
-  std::unordered_set<uint64_t> seen;
+  std::unordered_map<uint64_t, uint64_t> seen;  // with what they looked like
   for (;;) {
     http::ClientResponse response = source.request(request);
     Page page = read_page(response.body);
-    if (page.matched) out.matched = *page.matched;
+    // Also where a later page says less: what was promised once must come.
+    if (page.matched) out.matched = std::max(out.matched, *page.matched);
     size_t before = seen.size();
-    for (size_t i = 0; i < page.items.size(); ++i)
-      if (seen.insert(page.identities[i]).second) visit(page.items[i]);
+    for (size_t i = 0; i < page.items.size(); ++i) {
+      const uint64_t look = base::xxh3(page.items[i]);
+      auto [found, fresh] = seen.try_emplace(page.identities[i], look);
+      // One that is revised while pages are read may come again, and then it is the second that counts.
+      if (fresh || std::exchange(found->second, look) != look) visit(page.items[i]);
+    }
     if (++out.pages > kPagesMax)
       throw base::CorruptError(search.url + ": more than " + std::to_string(kPagesMax) + " pages",
                                "TooManyPages");

@@ -29,10 +29,11 @@ struct ApiDay {
 };
 
 // Gives every item that the server finds in that day to `visit`, as it stands in the page, each (collection,
-// id) once: also items that only overlap the day, which the caller must leave to theirs. Follows `next` links
-// with their method, body, merge and headers. A box across the antimeridian is two searches, in which an item
-// may come twice. Throws CorruptError: CountMismatch (fewer came than the server says), RepeatedPage,
-// BrokenJson, TooManyPages; and what HttpSource throws. Thread-safe.
+// id) once, and again where it came with other words: also items that only overlap the day, which the caller
+// must leave to theirs. Follows `next` links with their method, body, merge and headers. A box across the
+// antimeridian is two searches, in which an item may come twice. Throws CorruptError: CountMismatch (fewer
+// came than the server says), RepeatedPage, BrokenJson, TooManyPages; and what HttpSource throws.
+// Thread-safe.
 ApiDay search_items(HttpSource& source, const ApiSearch& search, const Day& day,
                     const std::function<void(std::string_view item)>& visit);
 

@@ -22,10 +22,14 @@ HttpOptions http_options(const JobOptions& options, std::function<void()> check_
 
 }  // namespace
 
-bool Existing::has(std::string_view collection, std::string_view id) const {
+uint64_t identity_of(std::string_view collection, std::string_view id) {
   std::string key(collection);
   key.append(1, '\0').append(id);
-  return std::binary_search(identities.begin(), identities.end(), base::xxh3(key));
+  return base::xxh3(key);
+}
+
+bool Existing::has(std::string_view collection, std::string_view id) const {
+  return std::binary_search(identities.begin(), identities.end(), identity_of(collection, id));
 }
 
 StacJob::StacJob(const JobOptions& o, const base::Clock& c, workloads::JobResult& r)

@@ -19,6 +19,9 @@
 
 namespace millrace::stac {
 
+// ItemRecord::identity.
+uint64_t identity_of(std::string_view collection, std::string_view id);
+
 // What a merge finds in the file that is there.
 struct Existing {
   std::string chunk;                 // its items; empty: there is no file
@@ -32,6 +35,8 @@ struct Gathered {
   std::vector<std::string> chunks;
   uint64_t missing = 0;      // items that are known to be missing
   uint64_t failed_days = 0;  // days (or files) of which nobody knows how many are missing
+  // With a merge: of the items that the catalogue lists, those that are not in `chunks`; in any order.
+  std::vector<uint64_t> listed;
 };
 
 class StacJob {

@@ -45,7 +45,7 @@ class Verification {
  public:
   explicit Verification(const objects::Location& parquet)
       : file_(parquet, ""), database_({.memory_bytes = 2ull << 30, .threads = 1, .geometry_as_wkb = true}) {
-    from_ = "read_parquet(" + sql::duckdb_literal(file_.path()) + ")";
+    from_ = "read_parquet(" + sql::duckdb_literal(file_.path()) + ", hive_partitioning = false)";
   }
 
   VerifyReport run(std::optional<uint64_t> rows) {
