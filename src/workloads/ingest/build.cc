@@ -3,8 +3,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/glob.h"
@@ -95,8 +98,13 @@ BuildPlan plan_of(const KnownBuild& build) {
 }
 
 // Kills every process whose environment carries `mark`, until a look finds none. What has got rid of the
-// variable and of the process group is not found: only a container or another user can hold that.
+// variable and of the process group is found by Orphans, when the run ends.
 void kill_marked(const std::string& mark) {
+  std::set<pid_t> killed;
+  // Those that became our children when their parents died would stay as zombies.
+  auto reap = [&] {
+    for (pid_t pid : killed) waitpid(pid, nullptr, WNOHANG);
+  };
   for (int turn = 0; turn < 20; ++turn) {
     bool found = false;
     std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
@@ -107,8 +115,11 @@ void kill_marked(const std::string& mark) {
       std::ifstream file("/proc/" + std::string(entry->d_name) + "/environ", std::ios::binary);
       std::string text((std::istreambuf_iterator<char>(file)), {});
       if (text.find(mark) == std::string::npos) continue;
-      found = kill(*pid, SIGKILL) == 0 || found;
+      if (kill(*pid, SIGKILL) != 0) continue;
+      found = true;
+      killed.insert(*pid);
     }
+    reap();
     if (!found) return;
   }
 }
@@ -133,7 +144,42 @@ bool path_matches(std::string_view pattern, std::string_view path) {
 
 constexpr size_t kArtifactsMax = 1000;
 
+std::vector<pid_t> children() {
+  std::vector<pid_t> found;
+  std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
+  while (dirent* entry = proc ? readdir(proc.get()) : nullptr) {
+    auto pid = base::parse_number<pid_t>(entry->d_name);
+    if (!pid) continue;
+    std::ifstream file("/proc/" + std::string(entry->d_name) + "/stat", std::ios::binary);
+    std::string text((std::istreambuf_iterator<char>(file)), {});
+    // "pid (name) state ppid …"; the name may hold anything.
+    size_t name_end = text.rfind(") ");
+    if (name_end == std::string::npos || text.size() < name_end + 5) continue;
+    std::string_view parent = std::string_view(text).substr(name_end + 4);
+    if (base::parse_number<pid_t>(parent.substr(0, parent.find(' '))) == getpid()) found.push_back(*pid);
+  }
+  return found;
+}
+
 }  // namespace
+
+Orphans::Orphans() {
+  for (pid_t pid : children()) before_.insert(pid);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+Orphans::~Orphans() {
+  // The children of those that end become ours in turn.
+  for (bool found = true; found;) {
+    found = false;
+    for (pid_t pid : children()) {
+      if (before_.contains(pid)) continue;
+      kill(pid, SIGKILL);
+      found = waitpid(pid, nullptr, 0) == pid || found;
+    }
+  }
+  prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
 
 std::vector<BuildRule> parse_build_rules(std::string_view document) {
   json::value parsed;

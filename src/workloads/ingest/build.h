@@ -1,8 +1,11 @@
 // How a repository is built: a command of the row, of a rule, or what its files ask for.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,5 +65,19 @@ void run_build(const BuildPlan& plan, const Repository& repository, const std::s
 // Files below `folder` that match one of the patterns, relative, in byte order; symbolic links are not
 // followed and not given.
 std::vector<std::string> find_artifacts(const std::string& folder, const std::vector<std::string>& patterns);
+
+// While it lives, processes whose parents have died become ours; those that are there when it goes are ended:
+// a build may have left some that nothing else finds. For the one run of a process; there must be no other
+// child then but those from before.
+class Orphans {
+ public:
+  Orphans();
+  ~Orphans();
+  Orphans(const Orphans&) = delete;
+  Orphans& operator=(const Orphans&) = delete;
+
+ private:
+  std::set<pid_t> before_;
+};
 
 }  // namespace millrace::ingest

@@ -11,7 +11,10 @@
 namespace millrace::ingest {
 namespace {
 
-constexpr unsigned kDepthMax = 1000;  // of folders that a build made; each holds a descriptor
+// Of folders that a build made; each holds a descriptor, which the other repositories need as well. What is
+// deeper cannot be counted, and is taken for too much.
+constexpr unsigned kDepthMax = 128;
+constexpr uint64_t kUncountable = 1ull << 60;
 
 uint64_t bytes_below(int folder, unsigned depth) {
   std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(folder), closedir);
@@ -24,9 +27,11 @@ uint64_t bytes_below(int folder, unsigned depth) {
         fstatat(dirfd(listing.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
       continue;
     sum += static_cast<uint64_t>(status.st_blocks) * 512;
-    if (!S_ISDIR(status.st_mode) || depth == kDepthMax) continue;
+    if (!S_ISDIR(status.st_mode)) continue;
+    if (depth == kDepthMax) return kUncountable;
     int below = openat(dirfd(listing.get()), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (below >= 0) sum += bytes_below(below, depth + 1);
+    if (sum >= kUncountable) return kUncountable;
   }
   return sum;
 }

@@ -19,7 +19,7 @@
 namespace millrace::ingest {
 namespace {
 
-constexpr size_t kDepthMax = 512;        // open folders at once
+constexpr size_t kDepthMax = 128;        // open folders at once
 constexpr size_t kNamesMax = 5'000'000;  // of one folder
 constexpr size_t kLinkMax = 64 << 10;    // bytes of a link's target
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/durable_file.h"
 #include "base/error.h"
@@ -18,8 +19,9 @@
 namespace millrace::ingest {
 namespace {
 
-constexpr size_t kRefFileMax = 16u << 20;  // packed-refs of a repository with some 200,000 refs
-constexpr size_t kMessageMax = 600;        // bytes of what git said that a reason shows
+constexpr size_t kRefFileMax = 16u << 20;               // packed-refs of a repository with some 200,000 refs
+constexpr std::string_view kRemote = "https:http:ssh";  // protocols that are always allowed
+constexpr size_t kMessageMax = 600;                     // bytes of what git said that a reason shows
 
 bool is_folder(const std::string& path) {
   struct stat status;
@@ -71,7 +73,9 @@ Transport transport_of(std::string_view url) {
 }
 
 std::string local_path(std::string_view url) {
-  if (!url.starts_with("file://")) return std::string(url);
+  // git runs in other folders.
+  if (!url.starts_with("file://"))
+    return std::filesystem::absolute(std::string(url)).lexically_normal().string();
   url.remove_prefix(7);
   if (url.starts_with("localhost/")) url.remove_prefix(9);
   return base::percent_decode(url);
@@ -140,8 +144,7 @@ std::vector<std::string> Git::environment(const std::string& home) const {
                                        "GIT_NO_REPLACE_OBJECTS=1",
                                        "GIT_OPTIONAL_LOCKS=0",
                                        "GCM_INTERACTIVE=never"};
-  environment.push_back(std::string("GIT_ALLOW_PROTOCOL=https:http:ssh") +
-                        (options_.allow_local ? ":file" : ""));
+  environment.push_back("GIT_ALLOW_PROTOCOL=" + std::string(kRemote) + (options_.allow_local ? ":file" : ""));
   for (const char* name :
        {"PATH", "TMPDIR", "http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy",
         "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"})
@@ -199,7 +202,7 @@ base::ChildOptions Git::object_reader(const std::string& git_folder, const std::
 }
 
 base::ChildRun Git::run(const std::vector<std::string>& arguments, const std::string& folder,
-                        const std::string& home, const GitLimits& limits) const {
+                        const std::string& home, const GitLimits& limits, bool local_allowed) const {
   if (limits.log) {
     std::string line = "$ git";
     for (const std::string& argument : arguments)
@@ -209,7 +212,12 @@ base::ChildRun Git::run(const std::vector<std::string>& arguments, const std::st
   base::RunLimits run_limits;
   run_limits.time = limits.time;
   run_limits.must_stop = limits.must_stop;
-  base::ChildRun run = base::run_child(command(arguments, folder, home), run_limits);
+  base::ChildOptions child = command(arguments, folder, home);
+  if (!local_allowed)
+    for (std::string& variable : child.environment)
+      if (variable.starts_with("GIT_ALLOW_PROTOCOL="))
+        variable = "GIT_ALLOW_PROTOCOL=" + std::string(kRemote);
+  base::ChildRun run = base::run_child(child, run_limits);
   if (limits.log && !run.errors.empty()) limits.log(run.errors);
   return run;
 }
@@ -328,7 +336,8 @@ Git::Clone Git::clone(const Wanted& wanted, const std::string& folder, const std
   const bool partial = wanted.checkout && !options_.filter.empty();
   std::vector<std::string> how{"--no-tags", "--template=", "--quiet"};
   // A plain path would be hard-linked, with whatever stands in it; as a URL it goes through upload-pack.
-  std::string url = local && !wanted.url.starts_with("file://") ? "file://" + wanted.url : wanted.url;
+  std::string url =
+      local && !wanted.url.starts_with("file://") ? "file://" + local_path(wanted.url) : wanted.url;
   if (options_.depth > 0) how.push_back("--depth=" + std::to_string(options_.depth));
   if (partial) how.push_back("--filter=" + options_.filter);
 
@@ -368,7 +377,9 @@ Git::Clone Git::clone(const Wanted& wanted, const std::string& folder, const std
     std::vector<std::string> arguments{"-C",     folder,   "submodule",  "--quiet",
                                        "update", "--init", "--recursive"};
     if (options_.depth > 0) arguments.push_back("--depth=" + std::to_string(options_.depth));
-    must(arguments, home, "git submodule update");
+    // Names in a repository that came over the network lead nowhere on this machine.
+    base::ChildRun run = this->run(arguments, home, home, rest(), local);
+    if (!run.ok()) throw_git_error(run, "git submodule update");
   }
   return clone;
 }

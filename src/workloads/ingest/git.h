@@ -19,7 +19,7 @@ enum class Transport : uint8_t { kHttp, kSsh, kLocal, kOther };
 // By the form of the URL: "https://…", "ssh://…" and "user@host:path", "file:///…" and paths; all else is
 // other.
 Transport transport_of(std::string_view url);
-// The path of a local one: percent-decoded when it is a file:// URL.
+// The absolute path of a local one: percent-decoded when it is a file:// URL.
 std::string local_path(std::string_view url);
 // The folder with objects and HEAD of a local repository, bare or with a work tree. Nothing when there is
 // none that can be read as it stands.
@@ -90,7 +90,7 @@ class Git {
 
  private:
   base::ChildRun run(const std::vector<std::string>& arguments, const std::string& folder,
-                     const std::string& home, const GitLimits& limits) const;
+                     const std::string& home, const GitLimits& limits, bool local_allowed = true) const;
   std::vector<std::pair<std::string, std::string>> settings() const;
 
   GitOptions options_;

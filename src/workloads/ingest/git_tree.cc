@@ -100,6 +100,10 @@ void GitTree::fill() {
   }
   size_t before = buffer_.size();
   while (true) {
+    // Also when there is always more to read: a small repository can hold files without end.
+    auto now = steady_clock::now();
+    if (limits_.must_stop && limits_.must_stop()) throw base::TransientError("stopped", "stopped");
+    if (now >= limits_.deadline) throw base::TransientError("reading the tree took too long", "timeout");
     buffer_.resize(before + kBufferBytes);
     ssize_t n = ::read(process_->output(), buffer_.data() + before, kBufferBytes);
     int error = errno;
@@ -116,9 +120,6 @@ void GitTree::fill() {
     }
     if (error != EAGAIN && error != EINTR)
       throw base::TransientError(base::system_message("read from git cat-file", error));
-    auto now = steady_clock::now();
-    if (limits_.must_stop && limits_.must_stop()) throw base::TransientError("stopped", "stopped");
-    if (now >= limits_.deadline) throw base::TransientError("reading the tree took too long", "timeout");
     auto wait = std::min<steady_clock::duration>(limits_.deadline - now, milliseconds(250));
     pollfd ready{process_->output(), POLLIN, 0};
     poll(&ready, 1, static_cast<int>(std::chrono::duration_cast<milliseconds>(wait).count()) + 1);

@@ -76,8 +76,9 @@ std::string_view to_text(Status status) { return kStatusNames.at(static_cast<siz
 Outcome outcome_of(const Repository& repository) {
   Outcome outcome;
   outcome.row = repository.row;
-  outcome.origin = repository.origin;
-  outcome.path = repository.path;
+  // A URL in the wrong column is no name of a repository, but may have a login in it all the same.
+  outcome.origin = without_credentials(repository.origin);
+  outcome.path = without_credentials(repository.path);
   outcome.clone_url = without_credentials(repository.clone_url);
   outcome.wanted_branch = repository.branch;
   outcome.columns = repository.columns;
@@ -245,16 +246,32 @@ Outcome outcome_from_lock(const std::vector<std::string>& header, const std::vec
   return outcome;
 }
 
-std::string without_credentials(std::string_view url) {
+size_t userinfo_end(std::string_view url) {
   size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::string(url);
-  size_t begin = scheme + 3, end = url.find_first_of("/?#", begin);
-  size_t at = url.substr(begin, end == std::string_view::npos ? end : end - begin).rfind('@');
+  if (scheme == std::string_view::npos) return std::string_view::npos;
+  const size_t begin = scheme + 3;
+  // '#' and '?' stand in passwords more often than right behind a host.
+  size_t end = std::min(url.find('/', begin), url.size());
+  size_t at = url.substr(begin, end - begin).rfind('@');
+  if (at != std::string_view::npos) return begin + at;
+  // "user:pass/word@host": what stands behind the colon is no port, so the host is further on.
+  std::string_view authority = url.substr(begin, end - begin);
+  size_t colon = authority.find(':');
+  if (authority.starts_with('[') || colon == std::string_view::npos) return std::string_view::npos;
+  std::string_view port = authority.substr(colon + 1);
+  if (std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    return std::string_view::npos;
+  return url.find('@', end);
+}
+
+std::string without_credentials(std::string_view url) {
+  const size_t at = userinfo_end(url);
   if (at == std::string_view::npos) return std::string(url);
-  std::string_view user = url.substr(begin, at);
+  const size_t begin = url.find("://") + 3;
+  std::string_view user = url.substr(begin, at - begin);
   // The user of an SSH URL is part of the address, and no secret.
   if (url.starts_with("ssh://") && user.find(':') == std::string_view::npos) return std::string(url);
-  return std::string(url.substr(0, begin)) + std::string(url.substr(begin + at + 1));
+  return std::string(url.substr(0, begin)) + std::string(url.substr(at + 1));
 }
 
 }  // namespace millrace::ingest

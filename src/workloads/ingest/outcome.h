@@ -83,6 +83,9 @@ std::string csv_line(const std::vector<std::string>& fields);
 // Back from a record of such a file, also of one whose columns have another order. Throws CorruptError.
 Outcome outcome_from_lock(const std::vector<std::string>& header, const std::vector<std::string>& fields);
 
+// Where the '@' behind the user and password of "scheme://user:password@host" is; npos without one. Passwords
+// that should have been percent-encoded are found too.
+size_t userinfo_end(std::string_view url);
 // "https://user:secret@host/x" -> "https://host/x"; also what has no scheme stays as it is.
 std::string without_credentials(std::string_view url);
 

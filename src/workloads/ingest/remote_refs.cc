@@ -1,12 +1,18 @@
 #include "workloads/ingest/remote_refs.h"
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <future>
+#include <memory>
 #include <vector>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
 #include "base/url.h"
+#include "workloads/ingest/outcome.h"
 #include "workloads/text.h"
 
 namespace millrace::ingest {
@@ -32,14 +38,15 @@ std::optional<Parts> parts_of(std::string_view url) {
   if (scheme == std::string_view::npos) return std::nullopt;
   Parts parts;
   parts.scheme = url.substr(0, scheme);
-  url.remove_prefix(scheme + 3);
+  size_t begin = scheme + 3;
+  if (size_t at = userinfo_end(url); at != std::string_view::npos) {
+    parts.userinfo = url.substr(begin, at - begin);
+    begin = at + 1;
+  }
+  url.remove_prefix(begin);
   size_t slash = url.find('/');
   std::string_view host = url.substr(0, slash);
   if (slash != std::string_view::npos) parts.path = url.substr(slash);
-  if (size_t at = host.rfind('@'); at != std::string_view::npos) {
-    parts.userinfo = host.substr(0, at);
-    host.remove_prefix(at + 1);
-  }
   parts.authority = base::to_lower(host);
   return parts;
 }
@@ -97,7 +104,8 @@ std::optional<RemoteHead> parse_ls_refs(std::string_view answer, const std::stri
 }
 
 std::optional<RemoteHead> ls_refs(http::Client& client, const std::string& url, const std::string& branch,
-                                  const std::optional<HttpLogin>& login, const std::string& ca_file) {
+                                  const std::optional<HttpLogin>& login, const std::string& ca_file,
+                                  const GitLimits& limits) {
   http::ClientRequest request;
   request.method = "POST";
   request.url = url;
@@ -118,20 +126,43 @@ std::optional<RemoteHead> ls_refs(http::Client& client, const std::string& url, 
         packet("ref-prefix refs/heads/" + branch + "\n") + packet("ref-prefix refs/tags/" + branch + "\n");
   request.body += kFlush;
   request.ca_file = ca_file;
-  std::string answer;
-  bool too_long = false;
-  request.on_body = [&](std::string_view bytes) {
-    too_long = answer.size() + bytes.size() > kAnswerMax;
-    if (!too_long) answer += bytes;
-    return !too_long;
+  // Shared with the transfer, which may outlive the wait for it.
+  struct Transfer {
+    std::promise<http::ClientResponse> response;
+    std::string answer;
+    bool too_long = false;
+    std::atomic<bool> given_up = false;
   };
+  auto transfer = std::make_shared<Transfer>();
+  request.on_body = [transfer](std::string_view bytes) {
+    transfer->too_long = transfer->answer.size() + bytes.size() > kAnswerMax;
+    if (!transfer->too_long) transfer->answer += bytes;
+    return !transfer->too_long && !transfer->given_up;
+  };
+  if (limits.time.count() > 0) request.stall_timeout = std::min(request.stall_timeout, limits.time);
+  std::future<http::ClientResponse> future = transfer->response.get_future();
+  const auto deadline = std::chrono::steady_clock::now() + limits.time;
+  client.send(std::move(request), [transfer](http::ClientResponse response, std::exception_ptr error) {
+    if (error)
+      transfer->response.set_exception(error);
+    else
+      transfer->response.set_value(std::move(response));
+  });
+  while (future.wait_for(std::chrono::milliseconds(250)) != std::future_status::ready) {
+    const bool late = limits.time.count() > 0 && std::chrono::steady_clock::now() >= deadline;
+    if (!late && !(limits.must_stop && limits.must_stop())) continue;
+    transfer->given_up = true;
+    throw base::TransientError("the server does not answer in time", late ? "timeout" : "stopped");
+  }
   http::ClientResponse response;
   try {
-    response = client.send(std::move(request));
+    response = future.get();
   } catch (const base::TransientError&) {
-    if (too_long) return std::nullopt;  // thousands of branches with that beginning: git has more patience
+    // Thousands of branches with that beginning: git has more patience.
+    if (transfer->too_long) return std::nullopt;
     throw;
   }
+  const std::string& answer = transfer->answer;
   if (response.status != 200 ||
       response.headers.get("Content-Type") != "application/x-git-upload-pack-result")
     return std::nullopt;

@@ -21,9 +21,10 @@ std::optional<RemoteHead> parse_ls_refs(std::string_view answer, const std::stri
 
 // Nothing when the server answers anything else than such a list (no version 2, a redirection, a refusal):
 // then git itself must be asked, whose errors are the ones people know. Throws TransientError without an
-// answer.
+// answer, also when it took longer than it may (code "timeout"), however busily the server sends.
 std::optional<RemoteHead> ls_refs(http::Client& client, const std::string& url, const std::string& branch,
-                                  const std::optional<HttpLogin>& login, const std::string& ca_file);
+                                  const std::optional<HttpLogin>& login, const std::string& ca_file,
+                                  const GitLimits& limits);
 
 // Logins by URL, as git-credentials(7)'s store file has them: "https://user:password@host[:port][/path]"
 // lines.

@@ -141,14 +141,15 @@ void RepositoryListReader::take(const workloads::CsvRecord& record) {
   for (const std::string* name : {&row.origin, &row.path})
     for (std::string_view part : base::split(*name, '/'))
       if (part.empty() || part == "." || part == ".." || name->find('\0') != std::string::npos)
-        return problem("bad-row",
-                       "'" + *name + "' is no name of a repository: it has an empty part, '.' or '..'");
+        return problem("bad-row", "'" + without_credentials(*name) +
+                                      "' is no name of a repository: it has an empty part, '.' or '..'");
   if (!row.changeset.empty() &&
       (!base::unhex(row.changeset) || (row.changeset.size() != 40 && row.changeset.size() != 64)))
     return problem("bad-row", "changeset '" + row.changeset + "' is no commit of 40 hexadecimal digits");
   // A name that begins with '-' would be read as an option by git and others.
   for (const std::string* text : {&row.clone_url, &row.branch})
-    if (text->starts_with('-')) return problem("bad-row", "'" + *text + "' begins with '-'");
+    if (text->starts_with('-'))
+      return problem("bad-row", "'" + without_credentials(*text) + "' begins with '-'");
 
   uint64_t content = content_of(row);
   auto [first, is_new] = seen_.try_emplace(base::sha256(row.key()).substr(0, 16), First{row.row, content});

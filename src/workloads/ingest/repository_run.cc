@@ -46,7 +46,13 @@ void check_transport(const std::string& url, const RunOptions& options) {
   std::string shown = workloads::printable(without_credentials(url));
   switch (transport_of(url)) {
     case Transport::kHttp:
+      return;
     case Transport::kSsh:
+      // It would be seen in the arguments of git and ssh, and opens nothing: ssh takes none from there.
+      if (url.find("://") != std::string::npos && url.find(':', url.find("://") + 3) < userinfo_end(url) &&
+          userinfo_end(url) != std::string::npos)
+        throw base::DeniedError("'" + shown + "': a password in an SSH URL is of no use; give --ssh-key",
+                                "protocol");
       return;
     case Transport::kLocal:
       if (options.git.allow_local) return;
@@ -57,6 +63,32 @@ void check_transport(const std::string& url, const RunOptions& options) {
   throw base::DeniedError(
       "'" + shown + "': only https, http, ssh and, with --allow-local, paths are cloned from", "protocol");
 }
+
+// A folder is read as fast as the disk gives it, however much a sparse file pretends to be.
+class WatchedTree final : public Tree {
+ public:
+  WatchedTree(std::unique_ptr<Tree> tree, steady_clock::time_point deadline, std::function<bool()> must_stop)
+      : tree_(std::move(tree)), deadline_(deadline), must_stop_(std::move(must_stop)) {}
+  void visit(const Visit& visit) override {
+    tree_->visit([&](const TreeEntry& entry, const Read& read) {
+      check();
+      visit(entry, [&](char* out, size_t size) {
+        check();
+        return read(out, size);
+      });
+    });
+  }
+
+ private:
+  void check() const {
+    if (must_stop_()) throw base::TransientError("stopped", "stopped");
+    if (steady_clock::now() >= deadline_)
+      throw base::TransientError("reading the tree took too long", "timeout");
+  }
+  std::unique_ptr<Tree> tree_;
+  steady_clock::time_point deadline_;
+  std::function<bool()> must_stop_;
+};
 
 std::string code_of(const base::Error& error) {
   if (!error.code().empty()) return error.code();
@@ -106,12 +138,12 @@ RemoteHead remote_head(RunContext& context, const Repository& repository, const 
     if (!commit.empty()) return {commit, branch};
   }
   std::optional<HttpLogin> own = take_login(url);
+  GitLimits limits{context.options().limits.check, [&] { return context.must_stop(); }, {}};
   if (transport_of(url) == Transport::kHttp) {
     auto head = ls_refs(context.http(), url, repository.branch, own ? own : context.logins().find(url),
-                        context.options().git.ca_file);
+                        context.options().git.ca_file, limits);
     if (head) return *head;
   }
-  GitLimits limits{context.options().limits.check, [&] { return context.must_stop(); }, {}};
   // A login in the URL is given to git by its clone only.
   if (own) throw base::DeniedError("the server does not answer with its heads", "denied");
   return context.git().ls_remote(url, repository.branch, home, limits);
@@ -170,9 +202,13 @@ Outcome RepositoryRun::run() {
     fs::create_directories(home_);
     choice_ = choose_build(repository_, options.rules, options.build);
     step(Step::kClone, [&] { clone(); });
+    // A snapshot of the checkout must come before a build changes it; one of the commit can be later, so that
+    // a build that fails does not cost it.
+    const bool of_checkout = options.git.submodules || options.git.lfs;
+    if (options.snapshot && of_checkout) step(Step::kSnapshot, [&] { snapshot(); });
     if (choice_.build != "none") step(Step::kBuild, [&] { build(); });
     outcome_.build = plan_.name;
-    if (options.snapshot) step(Step::kSnapshot, [&] { snapshot(); });
+    if (options.snapshot && !of_checkout) step(Step::kSnapshot, [&] { snapshot(); });
     if (options.inventory) step(Step::kInventory, [&] { inventory(); });
     step(Step::kPublish, [&] { publish(); });
     outcome_.status = Status::kPublished;
@@ -277,6 +313,8 @@ void RepositoryRun::clone_from(std::string url) {
   Git::Clone clone =
       git_->clone({url, repository_.branch, repository_.changeset, checkout},
                   checkout ? tree_folder_ : folder_ + "/git", home_, git_limits(options.limits.clone));
+  // What comes next may be a build, which should not find it.
+  if (login) fs::remove(folder_ + "/credentials");
   measure();
   outcome_.branch = clone.branch;
   outcome_.changeset = clone.commit;
@@ -306,11 +344,13 @@ void RepositoryRun::snapshot() {
   snapshot.mtime_s = commit_time_s_;
   snapshot.commit = outcome_.changeset;
   snapshot.bytes_max = context_.options().disk_budget;
-  // With submodules or LFS the files are those of the checkout; a build's products are in neither tree.
+  // With submodules or LFS the files are those of the checkout.
   const GitOptions& git = context_.options().git;
   SnapshotResult made;
   if (git.submodules || git.lfs) {
-    made = make_snapshot(tree_folder_, snapshot);
+    WatchedTree tree(open_folder_tree(tree_folder_), steady_clock::now() + context_.options().limits.snapshot,
+                     [this] { return must_stop(); });
+    made = make_snapshot(tree, snapshot);
   } else {
     tree_->set_deadline(steady_clock::now() + context_.options().limits.snapshot);
     made = make_snapshot(*tree_, snapshot);

@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/durable_file.h"
@@ -21,6 +22,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "base/unique_fd.h"
+#include "base/url.h"
 #include "http/client.h"
 #include "objects/new_object.h"
 #include "workloads/bounded_queue.h"
@@ -44,6 +46,16 @@ base::json::value json_text(const std::string& bytes) {
   return base::json::string(workloads::storage_text(bytes));
 }
 
+bool same_server(const std::string& a, const std::string& b) {
+  auto is_http = [](const std::string& url) {
+    return url.starts_with("http://") || url.starts_with("https://");
+  };
+  if (!is_http(a) || !is_http(b)) return false;
+  base::Url one = base::parse_url(a), other = base::parse_url(b);
+  return one.scheme == other.scheme && base::equals_ignore_case(one.host, other.host) &&
+         one.port == other.port;
+}
+
 // A folder of our own below `parent`, locked as long as we live; what killed runs left there is taken away.
 class WorkFolder {
  public:
@@ -52,12 +64,18 @@ class WorkFolder {
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(parent, error))
       if (entry.path().filename().string().starts_with(kFolderPrefix)) remove_if_abandoned(entry.path());
-    std::string pattern = parent + "/" + std::string(kFolderPrefix) + "XXXXXX";
+    // Under another name until it is locked: a run that begins in that moment would take it for abandoned.
+    std::string pattern = parent + "/.new-" + std::string(kFolderPrefix) + "XXXXXX";
     if (!mkdtemp(pattern.data())) throw base::TransientError(base::system_message("mkdir " + pattern, errno));
     path_ = pattern;
     lock_.reset(open((path_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!lock_ || flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
-      throw base::TransientError(base::system_message("lock " + path_, errno));
+    std::string name = parent + "/" + pattern.substr(parent.size() + 6);
+    if (!lock_ || flock(lock_.get(), LOCK_EX | LOCK_NB) != 0 || rename(path_.c_str(), name.c_str()) != 0) {
+      int problem = errno;
+      fs::remove_all(path_, error);
+      throw base::TransientError(base::system_message("lock " + path_, problem));
+    }
+    path_ = name;
   }
   ~WorkFolder() {
     try {
@@ -87,9 +105,15 @@ class WorkFolder {
 
  private:
   static void remove_if_abandoned(const fs::path& folder) {
+    // In a folder that all may write to, such a name can be anybody's, and a link to anywhere.
+    struct stat status;
+    if (lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) return;
     base::UniqueFd lock(open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!lock || flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return;
-    remove_folder(folder.string());
+    try {
+      remove_folder(folder.string());
+    } catch (const base::TransientError&) {  // it is in the way of nothing
+    }
   }
   std::string path_;
   base::UniqueFd lock_;
@@ -231,13 +255,22 @@ void IngestRun::read_rows() {
   base::Digest digest(base::Digest::Algorithm::kSha256);
   std::vector<Ended> ended;  // rows that need no work
   uint64_t seen = 0;
+  // Rows of other organizations than the one that was asked for, and those that do it in their place.
+  std::map<uint64_t, uint64_t> done_by;
   RepositoryListReader reader([&](Repository row, uint64_t duplicate_of, const RowProblem* problem) {
     ++seen;
     if (columns_.empty()) columns_ = row.columns;
+    if (!options_.organization.empty()) {
+      if (std::find(row.organizations.begin(), row.organizations.end(), options_.organization) ==
+          row.organizations.end()) {
+        if (!problem && duplicate_of == 0) done_by.emplace(row.row, 0);
+        return;
+      }
+      // A repository may stand in several rows, of an organization each: the first row of ours does it.
+      if (auto other = done_by.find(duplicate_of); other != done_by.end())
+        duplicate_of = std::exchange(other->second, other->second == 0 ? row.row : other->second);
+    }
     if (options_.start > 0 && (row.row < options_.start || row.row > options_.end)) return;
-    if (!options_.organization.empty() && std::find(row.organizations.begin(), row.organizations.end(),
-                                                    options_.organization) == row.organizations.end())
-      return;
     ++progress_.selected;
     if (!problem && duplicate_of == 0) {
       rows_.push_back(std::move(row));
@@ -249,6 +282,7 @@ void IngestRun::read_rows() {
       outcome.status = Status::kFailed;
       outcome.code = problem->code;
       outcome.reason = problem->what;
+      ++failures_;
     } else {
       outcome.status = Status::kUnchanged;
       outcome.code = "duplicate";
@@ -262,7 +296,8 @@ void IngestRun::read_rows() {
   });
   reader.finish();
   if (!wanted.empty() && base::hex(digest.finish()) != wanted)
-    throw base::CorruptError("the list " + options_.list + " is not what its name says: it was changed");
+    throw base::CorruptError("the list " + without_credentials(options_.list) +
+                             " is not what its name says: it was changed");
   if (options_.start > seen && seen > 0)
     throw base::UsageError("--start " + std::to_string(options_.start) + ": the list has " +
                            std::to_string(seen) + " rows");
@@ -272,6 +307,7 @@ void IngestRun::read_rows() {
   if (options_.max_failures.share)
     failures_max_ =
         static_cast<uint64_t>(*options_.max_failures.share * static_cast<double>(progress_.selected));
+  too_many_ = failures_ > failures_max_;
   for (Ended& each : ended) record(each);
 }
 
@@ -279,7 +315,11 @@ Publisher& IngestRun::publisher_for(const Repository& repository) {
   if (repository.publish_uri.empty()) return *publisher_;
   std::lock_guard lock(publishers_mutex_);
   auto& publisher = publishers_[repository.publish_uri];
-  if (!publisher) publisher = open_publisher(repository.publish_uri, options_.login, http_);
+  // The login is for the place the job was given, not for whatever host a list names.
+  if (!publisher)
+    publisher = open_publisher(
+        repository.publish_uri,
+        same_server(repository.publish_uri, options_.publish) ? options_.login : PublishLogin{}, http_);
   return *publisher;
 }
 
@@ -297,7 +337,7 @@ bool IngestRun::is_unchanged(const Repository& repository, Outcome& outcome) {
   RemoteHead head;
   try {
     head = remote_head(*this, repository, work_->path());
-  } catch (const base::Error&) {
+  } catch (const std::exception&) {
     return false;  // the clone finds out what is wrong, and tries again where that may help
   }
   if (head.commit.empty() || head.commit != known->outcome.changeset) return false;
@@ -429,13 +469,14 @@ void IngestRun::record_loop() {
 // Every row that nothing became of yet; logs, lock file and dataset.
 void IngestRun::finish() {
   std::string why = stopped() ? "the job was ended before this repository was done"
+                    : broken_ ? "the job failed before this repository was done"
                               : "more repositories failed than --max-failures allows";
   std::vector<Ended> rest;
   for (const Repository& row : rows_) {
     if (lock_->has(row.row)) continue;
     Outcome outcome = outcome_of(row);
     outcome.status = Status::kStopped;
-    outcome.code = stopped() ? "stopped" : "max-failures";
+    outcome.code = stopped() ? "stopped" : broken_ ? "job-failed" : "max-failures";
     outcome.reason = why;
     outcome.started = outcome.finished = clock_.now_ms();
     rest.push_back({std::move(outcome), ""});
@@ -514,6 +555,7 @@ void IngestRun::run() {
 }  // namespace
 
 void run_ingest(const RunOptions& options, const base::Clock& clock, workloads::JobResult& result) {
+  Orphans orphans;
   IngestRun run(options, clock, result);
   run.run();
 }

@@ -14,6 +14,7 @@
 #include "base/strings.h"
 #include "http/client.h"
 #include "objects/new_object.h"
+#include "workloads/ingest/outcome.h"
 #include "workloads/ingest/preflight.h"
 #include "workloads/result.h"
 #include "workloads/text.h"
@@ -143,7 +144,7 @@ void run_submit(const SubmitOptions& options, const std::shared_ptr<http::Client
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> copy(std::tmpfile(), std::fclose);
   if (!copy) throw base::TransientError(base::system_message("make a temporary file", errno));
   Checked checked = check(options, client, copy.get(), result);
-  result.detail("list", json_text(options.list));
+  result.detail("list", json_text(without_credentials(options.list)));
   result.detail("sha256", json_text(checked.sha256));
   result.detail("rows", checked.rows);
   result.detail("duplicates", checked.duplicates);

@@ -285,6 +285,12 @@ TEST(Outcome, GoesToCsvAndJsonAndBack) {
 TEST(Outcome, UrlsLoseTheirCredentials) {
   EXPECT_EQ(without_credentials("https://user:pa:ss@h:1/x@y"), "https://h:1/x@y");
   EXPECT_EQ(without_credentials("https://token@h/x"), "https://h/x");
+  // Passwords that nobody encoded.
+  EXPECT_EQ(without_credentials("https://user:pa#s?s@h/x"), "https://h/x");
+  EXPECT_EQ(without_credentials("https://user:pa/s@s@h/x"), "https://s@h/x");
+  EXPECT_EQ(without_credentials("https://user:pa/ss@h/x"), "https://h/x");
+  EXPECT_EQ(without_credentials("https://h:443/@scope/x"), "https://h:443/@scope/x");
+  EXPECT_EQ(without_credentials("https://[::1]:443/@scope/x"), "https://[::1]:443/@scope/x");
   EXPECT_EQ(without_credentials("ssh://git@h/x"), "ssh://git@h/x");
   EXPECT_EQ(without_credentials("ssh://git:pw@h/x"), "ssh://h/x");
   EXPECT_EQ(without_credentials("git@h:x"), "git@h:x");

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <chrono>
 #include <filesystem>
@@ -26,6 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string slurp(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -209,6 +211,87 @@ TEST_F(Run, SaysWhatIsWrongWithEach) {
   EXPECT_EQ(code(2), "not-found");
   EXPECT_EQ(code(3), "no-branch");
   EXPECT_EQ(code(4), "fsck");
+}
+
+// Without it, a repository of two organizations would be in nobody's run, or twice in one.
+TEST_F(Run, ARepositoryOfTwoOrganizationsIsDoneForEach) {
+  add("one");
+  std::ofstream list(options_.list, std::ios::trunc);
+  list << "cloneUrl,origin,path,org1\n";
+  for (const char* organization : {"red", "blue", "blue"})
+    list << (folder_ / "one") << ",here,acme/one," << organization << "\n";
+  list.close();
+  options_.organization = "blue";
+  EXPECT_EQ(run(), 0) << result_;
+  ASSERT_EQ(outcomes_.size(), 2U);
+  EXPECT_EQ(status(2), Status::kPublished);
+  EXPECT_EQ(code(3), "duplicate");
+}
+
+// Without it, a build could leave a process behind that outlives the job, as the only thing it must not do.
+TEST_F(Run, NoProcessOfABuildOutlivesTheRun) {
+  add("one",
+      "env -i setsid sh -c 'echo $$ > ../../../../pid; sleep 1000 & sleep 1000' >/dev/null 2>&1 </dev/null & "
+      "until [ -s ../../../../pid ]; do sleep 0.05; done");
+  EXPECT_EQ(run(), 0) << result_;
+  pid_t pid = std::stoi(slurp(folder_ / "pid"));
+  EXPECT_NE(kill(pid, 0), 0) << "process " << pid << " is still there";
+}
+
+// Without it, the login of a URL would be seen by everybody who sees processes, or by the build of that
+// repository; a URL in the wrong column would be published with its token.
+TEST_F(Run, LoginsAreNowhereToBeRead) {
+  std::ofstream list(options_.list, std::ios::app);
+  list << "ssh://git:geheim@127.0.0.1:1/x,here,acme/ssh,,\n"
+       << "https://127.0.0.1:1/x,https://me:geheim@h/x,acme/wrong,,\n"
+       << "https://me:ge#geheim@127.0.0.1:1/x,here,acme/odd,,\n";
+  list.close();
+  options_.attempts = 1;
+  EXPECT_EQ(run(), 3);
+  EXPECT_EQ(code(1), "protocol");
+  EXPECT_EQ(code(2), "bad-row");
+  EXPECT_EQ(code(3), "network");
+  EXPECT_THAT(result_, Not(HasSubstr("geheim")));
+  sh("! grep -rl geheim out");
+  for (const auto& [row, outcome] : outcomes_)
+    EXPECT_THAT(base::json::serialize(to_json(outcome)), Not(HasSubstr("geheim"))) << row;
+}
+
+// Without it, a snapshot with submodules or LFS would hold what a build has made of the files.
+TEST_F(Run, ASnapshotOfACheckoutIsThatOfTheCommit) {
+  add("one", "echo changed > file; echo new > product");
+  options_.git.submodules = true;
+  ASSERT_EQ(run(), 0) << result_;
+  EXPECT_EQ(sh("zstd -dc " + outcomes_.at(1).publish_uri + "/*-snapshot.tar.zst | tar -xO"), "one\n");
+}
+
+// Without it, a build that makes folders in folders would use up the descriptors that all others need.
+TEST_F(Run, FoldersWithoutEndCostOnlyTheirRepository) {
+  add("deep", "i=0; while [ $i -lt 900 ]; do mkdir d && cd d; i=$((i+1)); done; sleep 1000");
+  add("fine");
+  EXPECT_EQ(run(), 3) << result_;
+  EXPECT_EQ(code(1), "disk");
+  EXPECT_EQ(status(2), Status::kPublished);
+}
+
+// Without it, rows that cannot be done would not count as failures.
+TEST_F(Run, BadRowsCountForMaxFailures) {
+  add("one");
+  std::ofstream(options_.list, std::ios::app) << "x,here,../up,,\n";
+  options_.max_failures.count = 0;
+  EXPECT_EQ(run(), 1) << result_;
+}
+
+// Without it, paths in a list would mean something else to git than to us.
+TEST_F(Run, RelativePathsAreOurs) {
+  add("one");
+  std::string here = fs::current_path();
+  std::ofstream(options_.list, std::ios::trunc)
+      << "cloneUrl,origin,path,build\n./one,here,acme/one,true\n./one,here,acme/two,\n";
+  fs::current_path(folder_.path());
+  int code = run();
+  fs::current_path(here);
+  EXPECT_EQ(code, 0) << result_;
 }
 
 // Without it, what is too large would fill the disk, and take the others with it.
