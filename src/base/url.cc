@@ -64,7 +64,12 @@ std::string Url::authority() const {
 
 Url parse_url(std::string_view text) {
   auto bad = [&](const char* why) {
-    return UsageError("not a usable URL: '" + std::string(text) + "' (" + why +
+    // A login in it is nobody's to read in a message.
+    std::string shown(text);
+    size_t begin = shown.find("://"), at = shown.rfind('@');
+    if (begin != std::string::npos && at != std::string::npos && at > begin)
+      shown.erase(begin + 3, at - begin - 2);
+    return UsageError("not a usable URL: '" + shown + "' (" + why +
                       "); expected http://HOST[:PORT][/PATH] or https://…");
   };
   Url url;

@@ -20,6 +20,7 @@
 #include "objects/s3_client.h"
 #include "objects/store.h"
 #include "sql/connection.h"
+#include "workloads/ingest/outcome.h"
 #include "workloads/text.h"
 
 namespace millrace::cli {
@@ -228,15 +229,18 @@ Checks check_publish(const std::string& place, const std::shared_ptr<http::Clien
       return {failed("publish", error, "write a folder, s3://BUCKET/PREFIX, or a URL")};
     }
   }
+  if (ingest::without_credentials(place) != place)
+    return {{State::kBroken, "publish", ingest::without_credentials(place) + " is given with a login in it",
+             "everybody can see it there: use PUBLISH_USER and PUBLISH_PASSWORD, or PUBLISH_TOKEN"}};
   try {
     http::ClientRequest request = request_to(place);
     request.method = "HEAD";
     const std::string token = variable_or("PUBLISH_TOKEN", ""), user = variable_or("PUBLISH_USER", "");
-    if (!user.empty())
+    if (!token.empty())  // as the publisher has it
+      request.headers.add("Authorization", "Bearer " + token);
+    else if (!user.empty())
       request.headers.add("Authorization",
                           "Basic " + base::base64(user + ":" + variable_or("PUBLISH_PASSWORD", "")));
-    else if (!token.empty())
-      request.headers.add("Authorization", "Bearer " + token);
     const int status = client->send(std::move(request)).status;
     const std::string what = fmt::format("{} answers with {}", place, status);
     if (status == 401 || status == 403)
