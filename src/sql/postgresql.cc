@@ -1,5 +1,6 @@
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <map>
@@ -229,6 +230,20 @@ class PostgresqlCopy final : public CopyIn {
   bool ended_ = false;
 };
 
+// A password that nobody encoded, so that parts of it were taken for host, port or database; what the server
+// or libpq say of those would show it.
+bool is_odd(const std::string& url, const PQconninfoOption* options) {
+  bool user = false;
+  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
+    if (option->val == nullptr) continue;
+    const std::string_view name = option->keyword, value = option->val;
+    user |= name == "user" || name == "password";
+    if (name == "port" && value.find_first_not_of("0123456789,") != std::string_view::npos) return true;
+  }
+  const std::string_view before = std::string_view(url).substr(0, url.find('?'));
+  return std::count(before.begin(), before.end(), '@') > (user ? 1 : 0);
+}
+
 class PostgresqlConnection final : public Connection {
  public:
   explicit PostgresqlConnection(const std::string& url) {
@@ -242,7 +257,12 @@ class PostgresqlConnection final : public Connection {
           "' is no PostgreSQL URL; write postgresql://user:password@host:port/database and "
           "percent-encode special characters in the password");
     }
+    const bool odd = is_odd(url, parsed);
     PQconninfoFree(parsed);
+    if (odd)
+      throw base::UsageError(
+          "'" + link_.shown_url +
+          "' cannot be told apart: percent-encode '@', '/', ':' and '?' in user and password");
     // What stands before the URL is a default, what stands behind it overrules it.
     const std::array<const char*, 5> names = {"connect_timeout", "fallback_application_name", "dbname",
                                               "client_encoding", nullptr};
