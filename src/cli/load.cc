@@ -67,7 +67,9 @@ load::LoadOptions options_of(const Arguments& a) {
   if (a.words.size() == 2) options.source = "s3://" + a.words[0] + "/" + a.words[1];
   if (!a.event.empty()) {
     if (!options.source.empty()) throw base::UsageError("give either a source or --event");
-    options.source = load::source_of_event(load::read_small_source(a.event, 1 << 20));
+    load::EventObject object = load::object_of_event(load::read_small_source(a.event, 1 << 20));
+    options.source = std::move(object.source);
+    options.version_id = std::move(object.version_id);
   }
   if (options.source.empty() && a.sql.empty())
     throw base::UsageError("what is to be loaded? Give a file, -, s3://BUCKET/KEY, or --event FILE");

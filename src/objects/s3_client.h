@@ -124,9 +124,12 @@ class S3Client final : public ObjectReader {
   // One page of such a listing. CorruptError for an answer that cannot be one.
   ListedPage list_page(const ListRequest& request);
   ObjectInfo head(std::string_view key) override;
-  ObjectDetails details(std::string_view key);
+  // `version_id`: of that version; empty: the newest.
+  ObjectDetails details(std::string_view key, std::string_view version_id = {});
   size_t read(std::string_view key, uint64_t offset, char* out, size_t length,
               std::string_view etag) override;
+  size_t read_version(std::string_view key, std::string_view version_id, uint64_t offset, char* out,
+                      size_t length, std::string_view etag);
   // The whole object in order, in constant memory; goes on where a connection broke, if the object is still
   // the same. Checked at its end: CorruptError after the last byte was given out.
   DownloadResult get(std::string_view key, const std::function<void(std::string_view)>& sink);

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/strings.h"
 #include "base/unique_fd.h"
+#include "base/url.h"
 #include "objects/s3_client_call.h"
 #include "objects/s3_xml.h"
 
@@ -146,21 +147,28 @@ void in_parallel(size_t count, unsigned threads, const std::function<void(size_t
   if (failed) std::rethrow_exception(failed);
 }
 
-ObjectDetails S3Client::details(std::string_view key) {
+ObjectDetails S3Client::details(std::string_view key, std::string_view version_id) {
   Call call;
   call.method = "HEAD";
   call.key = key;
+  if (!version_id.empty()) call.query = "versionId=" + base::percent_encode(version_id);
   call.headers.add("x-amz-checksum-mode", "ENABLED");
   return details_in(key, send(call).headers);
 }
 
 size_t S3Client::read(std::string_view key, uint64_t offset, char* out, size_t length,
                       std::string_view etag) {
+  return read_version(key, {}, offset, out, length, etag);
+}
+
+size_t S3Client::read_version(std::string_view key, std::string_view version_id, uint64_t offset, char* out,
+                              size_t length, std::string_view etag) {
   if (length == 0) return 0;
   size_t got = 0;
   Call call;
   call.method = "GET";
   call.key = key;
+  if (!version_id.empty()) call.query = "versionId=" + base::percent_encode(version_id);
   call.headers.add("Range", "bytes=" + std::to_string(offset) + "-" + std::to_string(offset + length - 1));
   if (!etag.empty()) call.headers.add("If-Match", '"' + std::string(etag) + '"');
   call.restart = [&] { got = 0; };

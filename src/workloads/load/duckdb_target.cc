@@ -31,7 +31,7 @@ class DuckDbTarget final : public Target {
   Dialect dialect() const override { return Dialect::kDuckdb; }
 
   // One process at a time has the file, so that is the queue, too.
-  void begin(const std::function<void()>& waiting) override {
+  void begin(const std::function<void()>& waiting, bool) override {
     const auto deadline = std::chrono::steady_clock::now() + kWaitMax;
     for (bool told = false;;) {
       try {
@@ -45,8 +45,8 @@ class DuckDbTarget final : public Target {
         std::this_thread::sleep_for(kWaitEvery);
       }
     }
-    database_->execute(ledger_table_sql(ledger_, dialect()));
     database_->execute("BEGIN TRANSACTION");
+    database_->execute(ledger_table_sql(ledger_, dialect()));
   }
 
   std::optional<Table> table() override {

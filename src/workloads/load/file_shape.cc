@@ -65,16 +65,8 @@ bool is_known(const std::string& name, const std::vector<std::string>& names) {
                      [&](const std::string& other) { return plain_name(other) == plain; });
 }
 
-// Is the first row a header? Nothing when that cannot be told.
-std::optional<bool> has_header(const std::vector<std::vector<std::string>>& rows,
-                               const std::vector<std::string>& table_names) {
-  if (rows.empty()) return false;
+std::optional<bool> has_header_by_types(const std::vector<std::vector<std::string>>& rows) {
   const std::vector<std::string>& first = rows[0];
-  if (!table_names.empty()) {
-    const auto known = std::count_if(first.begin(), first.end(),
-                                     [&](const std::string& name) { return is_known(name, table_names); });
-    return known > 0 && known * 2 >= static_cast<ptrdiff_t>(first.size());
-  }
   std::set<std::string> distinct;
   for (const std::string& cell : first) {
     TypeGuess guess;
@@ -92,6 +84,20 @@ std::optional<bool> has_header(const std::vector<std::vector<std::string>>& rows
     if (guess.values() > 0 && guess.type() != Type::kText) return true;
   }
   return std::nullopt;
+}
+
+// Is the first row a header? Nothing when that cannot be told.
+std::optional<bool> has_header(const std::vector<std::vector<std::string>>& rows,
+                               const std::vector<std::string>& table_names) {
+  if (rows.empty()) return false;
+  const std::vector<std::string>& first = rows[0];
+  const auto known = std::count_if(first.begin(), first.end(),
+                                   [&](const std::string& name) { return is_known(name, table_names); });
+  if (known > 0 && known * 2 >= static_cast<ptrdiff_t>(first.size())) return true;
+  // A header of other names is one all the same: it must not become a row.
+  const std::optional<bool> by_types = has_header_by_types(rows);
+  if (table_names.empty() || by_types) return by_types;
+  return known > 0 ? std::nullopt : std::optional(false);
 }
 
 // Ends with the first `bytes_max` bytes; `cut` tells that there was more.

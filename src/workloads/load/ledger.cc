@@ -12,20 +12,21 @@ Ledger::Ledger(sql::Connection& connection, TableName target)
       table_(TableName{target.schema, "millrace_loads"}.sql()) {}
 
 void Ledger::make() {
-  if (connection_.dialect() == sql::Dialect::kSqlite) {
-    connection_.execute(ledger_table_sql(table_, Dialect::kSqlite));
-    return;
-  }
   auto there = connection_.prepare("SELECT to_regclass($1) IS NOT NULL");
   there->bind(1, table_);
   const bool found = there->step() && there->int64(0);
   there->run();
   if (found) return;
   sql::Transaction transaction(connection_);
-  // IF NOT EXISTS alone fails when two make it at once.
-  connection_.execute("SELECT pg_advisory_xact_lock(hashtext('millrace_loads'))");
-  connection_.execute(ledger_table_sql(table_, Dialect::kPostgresql));
+  make_within();
   transaction.commit();
+}
+
+void Ledger::make_within() {
+  const bool sqlite = connection_.dialect() == sql::Dialect::kSqlite;
+  // IF NOT EXISTS alone fails when two make it at once.
+  if (!sqlite) connection_.execute("SELECT pg_advisory_xact_lock(hashtext('millrace_loads'))");
+  connection_.execute(ledger_table_sql(table_, sqlite ? Dialect::kSqlite : Dialect::kPostgresql));
 }
 
 std::vector<LedgerEntry> Ledger::loads(std::string_view source, size_t entries_max) {

@@ -17,6 +17,8 @@ class Ledger {
   Ledger(sql::Connection& connection, TableName target);
   // Outside of a transaction, so that loads of other tables need not wait for this one's.
   void make();
+  // Within the one that goes on.
+  void make_within();
   // As Target::loads().
   std::vector<LedgerEntry> loads(std::string_view source, size_t entries_max);
   void note(const LedgerEntry& entry);

@@ -42,11 +42,15 @@ class Load {
             found != done.end() && source_ && found->second.version.version == source_->version().version)
           continue;
         if (failed.contains(database)) continue;
+        if (options_.stop && *options_.stop) {
+          failed[database] = "stopped; nothing was changed";
+          continue;
+        }
         try {
           done[database] = load_into(database);
-        } catch (const base::UsageError&) {
-          throw;
         } catch (const base::Error& error) {
+          // Options that fit no database are told as wrong usage, but not once another one has been loaded.
+          if (error.kind() == base::ErrorKind::kUsage && done.empty() && failed.empty()) throw;
           if (error.code() == "SourceChanged" && round + 1 < kRoundsMax) {
             options_.say(std::string(error.what()) + "; the newer version is loaded instead");
             source_.reset();
@@ -63,8 +67,18 @@ class Load {
             source_ && outcome.version.version != source_->version().version && !failed.contains(database);
       if (!changed) break;
     }
+    // Overwritten faster than it could be loaded.
+    for (const auto& [database, outcome] : done)
+      if (source_ && outcome.version.version != source_->version().version && !failed.contains(database))
+        failed[database] = "has version " + outcome.version.version + ", the others a newer one";
     report(done, failed);
-    rejects_.publish();
+    try {
+      rejects_.publish();
+    } catch (const base::Error& error) {
+      // What was loaded stays loaded, so this is no failure of the whole.
+      result_.item_failed(options_.rejects,
+                          std::string("the rejected rows could not be stored: ") + error.what());
+    }
   }
 
  private:
@@ -118,13 +132,14 @@ class Load {
   Outcome load_into(const std::string& database) {
     const std::string shown = sql::without_password(database);
     if (is_redshift(database)) {
-      source_ = open_source(options_.source);
+      source_ = open();
       return load_into_redshift(database, options_, *source_);
     }
     auto target = open_target(database, table_);
-    target->begin([&] { options_.say("waiting for another load of " + table_.shown() + " in " + shown); });
+    target->begin([&] { options_.say("waiting for another load of " + table_.shown() + " in " + shown); },
+                  options_.dry_run || options_.explain);
     // Only now, behind the lock: what is loaded is the newest version, and no other load can be beside this.
-    auto fresh = open_source(options_.source);
+    auto fresh = open();
     if (!source_ || fresh->version().version != source_->version().version ||
         fresh->version().version.empty()) {
       if (!source_ || !fresh->version().version.empty()) source_ = std::move(fresh);
@@ -143,12 +158,28 @@ class Load {
       load_rows(*target, shown, outcome);
     } catch (const base::ConflictError& error) {
       // Overwritten while it was read: the ETag or the file's time no longer matches.
-      auto now = open_source(options_.source);
+      auto now = open();
       if (!outcome.version.version.empty() && now->version().version != outcome.version.version)
         throw base::ConflictError(error.what(), "SourceChanged");
       throw;
     }
     return outcome;
+  }
+
+  // What is to be loaded now. Versions that are appended are all wanted, so it is the one that the event
+  // named, or the first that was seen, for every database; else the newest wins.
+  std::unique_ptr<Source> open() {
+    if (options_.mode != Mode::kAppend) {
+      try {
+        return open_source(options_.source);
+      } catch (const base::NotFoundError&) {
+        if (options_.version_id.empty()) throw;  // else: deleted since, and what was uploaded is still there
+      }
+    }
+    if (version_id_.empty()) version_id_ = options_.version_id;
+    auto source = open_source(options_.source, version_id_);
+    version_id_ = source->version().version_id;
+    return source;
   }
 
   // Why there is nothing to do; null: there is.
@@ -334,6 +365,7 @@ class Load {
   const TableName table_;
   Rejects rejects_;
   std::unique_ptr<Source> source_;
+  std::string version_id_;  // once it must not change any more
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ enum class Drift { kRefuse, kAdd, kIgnore };
 
 struct LoadOptions {
   std::string source;                  // a path, "-" or s3://BUCKET/KEY
+  std::string version_id;              // of the object, as an event named it; empty: the newest
   std::vector<std::string> databases;  // URLs or files; not empty
   std::string table;                   // [SCHEMA.]NAME
   Mode mode = Mode::kReplace;

@@ -108,10 +108,11 @@ class PostgresqlTarget final : public Target {
 
   Dialect dialect() const override { return Dialect::kPostgresql; }
 
-  void begin(const std::function<void()>& waiting) override {
+  void begin(const std::function<void()>& waiting, bool trial) override {
     ledger_.emplace(*connection_, name_);
-    ledger_->make();
+    if (!trial) ledger_->make();
     transaction_.emplace(*connection_);
+    if (trial) ledger_->make_within();
     // Also two loads that both find no table must not run at once: the lock is on the name.
     const std::string digest = base::sha256("millrace load " + name_.shown());
     uint64_t key = 0;
@@ -297,7 +298,10 @@ class PostgresqlTarget final : public Target {
   // Rolls back unless it is told to forget.
   class Open {
    public:
-    explicit Open(sql::Connection& connection) : connection_(connection) { connection_.execute("BEGIN"); }
+    explicit Open(sql::Connection& connection) : connection_(connection) {
+      // Whatever the server's default: what others committed while this one waited for the lock must be seen.
+      connection_.execute("BEGIN ISOLATION LEVEL READ COMMITTED");
+    }
     ~Open() {
       if (!open_) return;
       try {

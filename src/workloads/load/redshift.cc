@@ -1,5 +1,7 @@
 #include "workloads/load/redshift.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
@@ -63,7 +65,13 @@ std::string copy_options(const RedshiftLoad& load) {
 RedshiftStatements redshift_statements(const RedshiftLoad& load) {
   if (load.max_rejects.share != 0)
     throw base::UsageError("Redshift's MAXERROR is a number; --max-rejects P% cannot be said to it");
-  if (load.max_rejects.rows > 100'000) throw base::UsageError("Redshift's MAXERROR is at most 100000");
+  // The number of errors at which it fails: one more than are allowed.
+  if (load.max_rejects.rows > 99'999)
+    throw base::UsageError("Redshift's MAXERROR is at most 100000, so --max-rejects at most 99999");
+  if (load.max_rejects.rows > 0 && load.shape.format == Format::kParquet)
+    throw base::UsageError("Redshift has no MAXERROR for Parquet: --max-rejects must be 0");
+  if (load.mode == Mode::kUpsert && load.columns.empty() && load.shape.format == Format::kJson)
+    throw base::UsageError("the file is empty, or names no columns; say which with --columns");
   if (load.mode == Mode::kUpsert && load.key.empty())
     throw base::UsageError(
         "--mode upsert needs --key COLUMN,… with Redshift, which enforces no primary keys");
@@ -72,12 +80,17 @@ RedshiftStatements redshift_statements(const RedshiftLoad& load) {
   const std::string stage = "millrace_stage";
   RedshiftStatements out;
   out.before = {ledger_table_sql(ledger, Dialect::kRedshift)};
-  // The lock makes loads queue; readers go on. It is held to the end of the transaction.
-  out.stage = {"BEGIN", "LOCK TABLE " + table,
-               "CREATE TEMP TABLE " + stage + " (LIKE " + table + " INCLUDING DEFAULTS)"};
-  const std::string columns = load.columns.empty() ? "" : " (" + names_of(load.columns) + ")";
+  // The lock makes loads queue, those of other tables of the schema, too; held to the end of the transaction.
+  // Not a lock of the table itself: Redshift knows one kind only, for which readers wait as well.
+  // The staging table has the file's columns in the file's order: COPY goes by position (Parquet in any
+  // case).
+  out.stage = {"BEGIN", "LOCK TABLE " + ledger,
+               "CREATE TEMP TABLE " + stage +
+                   (load.columns.empty()
+                        ? " (LIKE " + table + " INCLUDING DEFAULTS)"
+                        : " AS SELECT " + names_of(load.columns) + " FROM " + table + " WHERE 1 = 0")};
   out.copy =
-      "COPY " + stage + columns + " FROM " + sql_text(load.manifest) + " IAM_ROLE " +
+      "COPY " + stage + " FROM " + sql_text(load.manifest) + " IAM_ROLE " +
       (load.iam_role.empty() || load.iam_role == "default" ? "default" : sql_text(load.iam_role)) +
       " MANIFEST" +
       (load.region.empty() || load.shape.format == Format::kParquet ? ""
@@ -86,8 +99,10 @@ RedshiftStatements redshift_statements(const RedshiftLoad& load) {
   if (load.shape.format != Format::kParquet) {
     // Statistics of a table that lives for a minute are wasted time, and so is choosing its encodings.
     out.copy += " STATUPDATE OFF COMPUPDATE OFF";
-    if (load.max_rejects.rows > 0) out.copy += " MAXERROR AS " + std::to_string(load.max_rejects.rows);
+    if (load.max_rejects.rows > 0) out.copy += " MAXERROR AS " + std::to_string(load.max_rejects.rows + 1);
   }
+  if (load.max_rejects.rows > 0)
+    out.rejected = "SELECT COUNT(*) FROM stl_load_errors WHERE query = PG_LAST_COPY_ID()";
   if (!load.key.empty())
     out.doubles = "SELECT COUNT(*) - (SELECT COUNT(*) FROM (SELECT DISTINCT " + names_of(load.key) +
                   " FROM " + stage + ") AS k) FROM " + stage;
@@ -95,21 +110,41 @@ RedshiftStatements redshift_statements(const RedshiftLoad& load) {
     // Not TRUNCATE: in Redshift it commits.
     out.apply.push_back("DELETE FROM " + table);
   } else if (load.mode == Mode::kUpsert) {
-    std::string same;
+    std::string same, assignments, differs;
     for (const std::string& name : load.key)
       same +=
           (same.empty() ? "" : " AND ") + table + "." + sql_name(name) + " = " + stage + "." + sql_name(name);
-    out.apply.push_back("DELETE FROM " + table + " USING " + stage + " WHERE " + same);
+    for (const std::string& name : load.columns) {
+      if (std::find(load.key.begin(), load.key.end(), name) != load.key.end()) continue;
+      const std::string old = table + "." + sql_name(name), now = stage + "." + sql_name(name);
+      assignments += (assignments.empty() ? "" : ", ") + sql_name(name) + " = " + now;
+      // Redshift has no IS DISTINCT FROM.
+      differs += (differs.empty() ? "" : " OR ") + old + " <> " + now + " OR (" + old + " IS NULL AND " +
+                 now + " IS NOT NULL) OR (" + old + " IS NOT NULL AND " + now + " IS NULL)";
+    }
+    if (load.columns.empty()) {
+      // The file has every column of the table, so nothing is lost with the old row.
+      out.apply.push_back("DELETE FROM " + table + " USING " + stage + " WHERE " + same);
+    } else {
+      if (!assignments.empty())
+        out.apply.push_back("UPDATE " + table + " SET " + assignments + " FROM " + stage + " WHERE " + same +
+                            " AND (" + differs + ")");
+      out.apply.push_back("DELETE FROM " + stage + " USING " + table + " WHERE " + same);
+    }
   }
-  out.apply.push_back("INSERT INTO " + table + " SELECT * FROM " + stage);
+  out.apply.push_back("INSERT INTO " + table +
+                      (load.columns.empty() ? "" : " (" + names_of(load.columns) + ")") + " SELECT " +
+                      (load.columns.empty() ? "*" : names_of(load.columns)) + " FROM " + stage);
   out.rows = "SELECT COUNT(*) FROM " + stage;
-  const auto text = [](const std::string& value) { return sql_text(value); };
-  out.ledger = "INSERT INTO " + ledger + " (" + std::string(kLedgerColumns) + ") VALUES (" +
-               text(load.table.shown()) + ", " + text(load.source.name) + ", " + text(load.source.version) +
-               ", " + text(load.source.etag) + ", " + text(base::iso8601(load.source.modified, true)) + ", " +
-               std::to_string(load.source.size) + ", " + text(mode_name(load.mode)) + ", $ROWS, 0, " +
-               text(load.source.etag) + ", " + text(load.job) + ", " + std::to_string(load.attempt) +
-               ", TO_CHAR(GETDATE(), 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
+  out.ledger = [load, ledger](const std::string& rows, const std::string& rejects) {
+    const auto text = [](const std::string& value) { return sql_text(value); };
+    return "INSERT INTO " + ledger + " (" + std::string(kLedgerColumns) + ") VALUES (" +
+           text(load.table.shown()) + ", " + text(load.source.name) + ", " + text(load.source.version) +
+           ", " + text(load.source.etag) + ", " + text(base::iso8601(load.source.modified, true)) + ", " +
+           std::to_string(load.source.size) + ", " + text(mode_name(load.mode)) + ", " + rows + ", " +
+           rejects + ", " + text(load.source.etag) + ", " + text(load.job) + ", " +
+           std::to_string(load.attempt) + ", TO_CHAR(GETDATE(), 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))";
+  };
   return out;
 }
 
@@ -129,9 +164,14 @@ std::string redshift_script(const RedshiftLoad& load) {
   for (const std::string& statement : statements.before) add(statement);
   for (const std::string& statement : statements.stage) add(statement);
   add(statements.copy);
-  if (!statements.doubles.empty()) add(statements.doubles);
+  const auto look = [&](const std::string& query, const char* what) {
+    if (!query.empty()) script += std::string("-- ") + what + "\n" + query + ";\n";
+  };
+  look(statements.rows, "$ROWS");
+  look(statements.rejected, "$REJECTS");
+  look(statements.doubles, "more than 0: ROLLBACK");
   for (const std::string& statement : statements.apply) add(statement);
-  add(base::replace_all(statements.ledger, "$ROWS", "(" + statements.rows + ")"));
+  add(statements.ledger("$ROWS", statements.rejected.empty() ? "0" : "$REJECTS"));
   add("COMMIT");
   return script;
 }

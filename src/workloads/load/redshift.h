@@ -2,6 +2,7 @@
 // common to PostgreSQL is run against it in the tests.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ struct RedshiftLoad {
   TableName table;
   Mode mode = Mode::kReplace;
   std::vector<std::string> key;      // upsert
-  std::vector<std::string> columns;  // of the file, in its order; empty: as the table has them
+  std::vector<std::string> columns;  // of the file, in its order; empty: it has them as the table has
   SourceVersion source;
   std::string manifest;  // s3://… of the manifest
   std::string iam_role;  // an ARN, or "default"
@@ -28,15 +29,17 @@ struct RedshiftLoad {
 };
 
 // What is run, in order, each a statement: one transaction. Throws UsageError for what Redshift cannot do
-// (shares of rejects, a quote of another kind, a JSON array).
+// (shares of rejects, a quote of another kind, a Parquet file with rejects).
 struct RedshiftStatements {
   std::vector<std::string> before;  // outside: the ledger's table
   std::vector<std::string> stage;   // BEGIN, the lock, the staging table
   std::string copy;                 // COPY … MANIFEST
+  std::string rejected;             // how many rows the COPY passed over; empty: none, or it had failed
   std::string doubles;              // rows whose key is there twice in the staging table; empty: no key
   std::vector<std::string> apply;   // into the table
   std::string rows;                 // how many rows the staging table has
-  std::string ledger;               // $ROWS is replaced by that number
+  // With the numbers of rows and rejects, or what stands for them.
+  std::function<std::string(const std::string& rows, const std::string& rejects)> ledger;
 };
 RedshiftStatements redshift_statements(const RedshiftLoad& load);
 

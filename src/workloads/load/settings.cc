@@ -168,10 +168,14 @@ void apply_mapping(LoadOptions& options, const std::string& file) {
   }
 }
 
-std::string source_of_event(std::string_view text) {
+EventObject object_of_event(std::string_view text) {
   const json::value root = base::parse_json(text);
   const json::object* event = root.if_object();
   if (!event) throw base::UsageError("the event is no JSON object");
+  const auto named = [](const std::optional<std::string_view>& version) {
+    // "null" are the objects of the time before the bucket kept versions.
+    return version && *version != "null" ? std::string(*version) : std::string();
+  };
   if (const json::array* records = base::find_array(*event, "Records")) {
     if (records->size() != 1)
       throw base::UsageError("the notification names " + std::to_string(records->size()) +
@@ -183,19 +187,25 @@ std::string source_of_event(std::string_view text) {
     const auto name = bucket ? base::find_string(*bucket, "name") : std::nullopt;
     const auto key = object ? base::find_string(*object, "key") : std::nullopt;
     // Keys of notifications are form-encoded, those of EventBridge are not.
-    if (name && key) return s3_url(*name, base::percent_decode(*key, true));
+    if (name && key)
+      return {s3_url(*name, base::percent_decode(*key, true)),
+              named(base::find_string(*object, "versionId"))};
   }
   if (const json::object* detail = base::find_object(*event, "detail")) {
-    const json::object* bucket = base::find_object(*detail, "bucket");
-    const json::object* object = base::find_object(*detail, "object");
-    const json::object* parameters = base::find_object(*detail, "requestParameters");
-    auto name = bucket ? base::find_string(*bucket, "name") : std::nullopt;
-    auto key = object ? base::find_string(*object, "key") : std::nullopt;
-    if (parameters) {
-      name = base::find_string(*parameters, "bucketName");
-      key = base::find_string(*parameters, "key");
+    if (const json::object* parameters = base::find_object(*detail, "requestParameters")) {
+      const auto name = base::find_string(*parameters, "bucketName");
+      const auto key = base::find_string(*parameters, "key");
+      const json::object* response = base::find_object(*detail, "responseElements");
+      if (name && key)
+        return {s3_url(*name, *key),
+                named(response ? base::find_string(*response, "x-amz-version-id") : std::nullopt)};
+    } else {
+      const json::object* bucket = base::find_object(*detail, "bucket");
+      const json::object* object = base::find_object(*detail, "object");
+      const auto name = bucket ? base::find_string(*bucket, "name") : std::nullopt;
+      const auto key = object ? base::find_string(*object, "key") : std::nullopt;
+      if (name && key) return {s3_url(*name, *key), named(base::find_string(*object, "version-id"))};
     }
-    if (name && key) return s3_url(*name, *key);
   }
   throw base::UsageError(
       "the event names no object: it is neither \"Object Created\", nor an API call by "

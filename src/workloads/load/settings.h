@@ -23,9 +23,14 @@ void apply_setting(LoadOptions& options, std::string_view name, const std::strin
 // Throws NotFoundError when none fits, UsageError for a file that makes no sense, with its line.
 void apply_mapping(LoadOptions& options, const std::string& file);
 
-// The object that an event names, as s3://BUCKET/KEY: EventBridge's "Object Created", CloudTrail's API call,
+struct EventObject {
+  std::string source;      // s3://BUCKET/KEY
+  std::string version_id;  // empty: its bucket keeps none
+};
+
+// The object that an event names: EventBridge's "Object Created", CloudTrail's API call,
 // or S3's own notification. Throws UsageError when it is none of them or names several.
-std::string source_of_event(std::string_view text);
+EventObject object_of_event(std::string_view text);
 
 // The database of a secret in AWS's form, {"host", "port", "username", "password", "dbname", "engine"}, as a
 // URL. Asks Secrets Manager. Throws what it answers, and UsageError for a secret of another form; messages

@@ -29,6 +29,16 @@ base::UniqueFd temporary_file() {
   return file;
 }
 
+void write_all(const base::UniqueFd& file, const char* bytes, size_t size) {
+  while (size > 0) {
+    const ssize_t put = write(file.get(), bytes, size);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) throw base::TransientError(base::system_message("write a temporary file", errno));
+    bytes += put;
+    size -= static_cast<size_t>(put);
+  }
+}
+
 std::string path_of(const base::UniqueFd& file) { return "/proc/self/fd/" + std::to_string(file.get()); }
 
 std::string change_of(const struct stat& status) {
@@ -105,12 +115,7 @@ class FileSource final : public Source {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw base::TransientError(base::system_message("read standard input", errno));
       if (got == 0) break;
-      for (ssize_t done = 0; done < got;) {
-        const ssize_t put = write(copy.get(), block.data() + done, static_cast<size_t>(got - done));
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) throw base::TransientError(base::system_message("write a temporary file", errno));
-        done += put;
-      }
+      write_all(copy, block.data(), static_cast<size_t>(got));
       version_.size += static_cast<uint64_t>(got);
     }
     file_ = std::move(copy);
@@ -122,13 +127,16 @@ class FileSource final : public Source {
 
 class ObjectSource final : public Source {
  public:
-  explicit ObjectSource(const objects::Location& place)
+  ObjectSource(const objects::Location& place, const std::string& version_id)
       : key_(place.path), client_(objects::open_s3(place.bucket)) {
-    const objects::ObjectDetails details = client_->details(key_);
+    const objects::ObjectDetails details = client_->details(key_, version_id);
     version_.name = "s3://" + place.bucket + "/" + place.path;
     version_.etag = details.info.etag;
-    const bool kept = !details.version_id.empty() && details.version_id != "null";
-    version_.version = kept ? details.version_id : details.info.etag;
+    if (details.version_id != "null") version_.version_id = details.version_id;
+    if (!version_id.empty() && version_.version_id != version_id)
+      throw base::CorruptError(version_.name + ": the server gave version '" + details.version_id +
+                               "' for version '" + version_id + "'");
+    version_.version = version_.version_id.empty() ? details.info.etag : version_.version_id;
     version_.size = details.info.size;
     version_.modified = details.info.last_modified;
   }
@@ -138,6 +146,13 @@ class ObjectSource final : public Source {
     std::lock_guard lock(mutex_);
     if (!copy_) {
       base::UniqueFd copy = temporary_file();
+      if (!version_.version_id.empty()) {
+        Stream stream(*this);
+        std::string block(1 << 20, '\0');
+        while (const size_t got = stream.read(block.data(), block.size())) write_all(copy, block.data(), got);
+        copy_ = std::move(copy);
+        return path_of(copy_);
+      }
       objects::ObjectInfo expected;
       expected.key = key_;
       expected.size = version_.size;
@@ -157,8 +172,9 @@ class ObjectSource final : public Source {
       if (at_ == block_.size()) {
         if (offset_ >= source_.version_.size) return 0;
         block_.resize(std::min<uint64_t>(kRangeBytes, source_.version_.size - offset_));
-        const size_t got =
-            source_.client_->read(source_.key_, offset_, block_.data(), block_.size(), source_.version_.etag);
+        const SourceVersion& version = source_.version_;
+        const size_t got = source_.client_->read_version(source_.key_, version.version_id, offset_,
+                                                         block_.data(), block_.size(), version.etag);
         if (got != block_.size())
           throw base::TransientError(source_.version_.name + ": the server sent fewer bytes than there are");
         offset_ += got;
@@ -186,13 +202,13 @@ class ObjectSource final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> open_source(const std::string& place) {
+std::unique_ptr<Source> open_source(const std::string& place, const std::string& version_id) {
   if (place == "-") return std::make_unique<FileSource>(place);
   const objects::Location location = objects::parse_location(place);
   if (!location.is_s3) return std::make_unique<FileSource>(location.path);
   if (location.path.empty() || location.path.ends_with('/'))
     throw base::UsageError(place + " names no object");
-  return std::make_unique<ObjectSource>(location);
+  return std::make_unique<ObjectSource>(location, version_id);
 }
 
 std::string read_small_source(const std::string& place, size_t bytes_max) {

@@ -16,6 +16,8 @@ struct SourceVersion {
   // change. Empty: cannot be told (standard input), so every load of it is a new one.
   std::string version;
   std::string etag;  // objects only
+  // Of objects in a bucket that keeps versions: they can be read though they were overwritten.
+  std::string version_id = {};
   base::TimeMs modified = 0;
   uint64_t size = 0;
 };
@@ -32,9 +34,9 @@ class Source {
   virtual std::string local_path() = 0;
 };
 
-// A path, "-" or s3://BUCKET/KEY, in the version that is there now. Throws NotFoundError, DeniedError,
-// TransientError, and UsageError for what names no file or object.
-std::unique_ptr<Source> open_source(const std::string& place);
+// A path, "-" or s3://BUCKET/KEY, in the version that is there now, or of an object in that one. Throws
+// NotFoundError, DeniedError, TransientError, and UsageError for what names no file or object.
+std::unique_ptr<Source> open_source(const std::string& place, const std::string& version_id = "");
 
 // All of a small one: UsageError when it is longer than `bytes_max`.
 std::string read_small_source(const std::string& place, size_t bytes_max);

@@ -34,14 +34,14 @@ class SqliteTarget final : public Target {
   }
   Dialect dialect() const override { return Dialect::kSqlite; }
 
-  void begin(const std::function<void()>& waiting) override {
+  void begin(const std::function<void()>& waiting, bool) override {
     const auto deadline = std::chrono::steady_clock::now() + kWaitMax;
     ledger_.emplace(*connection_, name_);
     // The connection itself waits 5 s a time for the one that writes.
     for (bool told = false;;) {
       try {
-        ledger_->make();
         transaction_.emplace(*connection_);
+        ledger_->make_within();
         return;
       } catch (const base::TransientError&) {
         if (std::chrono::steady_clock::now() > deadline) throw;

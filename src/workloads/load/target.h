@@ -68,7 +68,8 @@ class Target {
   virtual Dialect dialect() const = 0;
   // Opens the transaction and waits until no other load of the table goes on; `waiting` is told when that is
   // not at once.
-  virtual void begin(const std::function<void()>& waiting) = 0;
+  // With `trial` nothing of it is to stay, not even the ledger's table.
+  virtual void begin(const std::function<void()>& waiting, bool trial) = 0;
   virtual std::optional<Table> table() = 0;
   // The ledger's newest entries first: of this table, and of `source` when it is not empty.
   virtual std::vector<LedgerEntry> loads(std::string_view source, size_t entries_max) = 0;

@@ -7,6 +7,9 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/strings.h"
+#include "sql/connection.h"
+#include "tests/support/postgres.h"
 #include "workloads/load/redshift.h"
 #include "workloads/load/script.h"
 #include "workloads/load/settings.h"
@@ -50,6 +53,7 @@ TEST(Redshift, SaysTheStatementsOfTheGoldenFiles) {
   upsert.null_text = "\\N";
   RedshiftLoad parquet = persons();
   parquet.mode = Mode::kAppend;
+  parquet.columns = {"id", "state"};
   parquet.shape.format = Format::kParquet;
   for (const auto& [name, load] :
        {std::pair{"replace.sql", replace}, {"upsert.sql", upsert}, {"parquet.sql", parquet}}) {
@@ -60,6 +64,75 @@ TEST(Redshift, SaysTheStatementsOfTheGoldenFiles) {
   }
 }
 
+// As Redshift would run it, in PostgreSQL: only what it cannot know is put in its place.
+class RedshiftInPostgresql {
+ public:
+  RedshiftInPostgresql()
+      : connection_(sql::open_postgresql(millrace::testing::Postgres::instance().new_database())) {
+    connection_->execute(
+        "CREATE FUNCTION getdate() RETURNS timestamp LANGUAGE sql AS $$ SELECT now()::timestamp $$");
+    connection_->execute(
+        "CREATE TABLE persons(id varchar(10), email text, state text DEFAULT 'none', note text); "
+        "INSERT INTO persons VALUES ('1', 'one@', 'AA', 'kept'), ('2', NULL, 'BB', 'kept')");
+  }
+  // `copied`: VALUES that the COPY would have brought, in the file's order.
+  void run(const RedshiftLoad& load, const std::string& copied) {
+    const RedshiftStatements statements = redshift_statements(load);
+    for (const std::string& statement : statements.before)
+      connection_->execute(base::replace_all(statement, "IDENTITY(1,1)", "GENERATED ALWAYS AS IDENTITY"));
+    for (const std::string& statement : statements.stage) connection_->execute(statement);
+    connection_->execute("INSERT INTO millrace_stage VALUES " + copied);
+    const std::string rows = one(statements.rows);
+    doubles = statements.doubles.empty() ? "" : one(statements.doubles);
+    for (const std::string& statement : statements.apply) connection_->execute(statement);
+    connection_->execute(statements.ledger(rows, "0"));
+    connection_->execute("COMMIT");
+    connection_->execute("DROP TABLE millrace_stage");
+  }
+  std::string one(const std::string& query) {
+    auto statement = connection_->prepare(query);
+    EXPECT_TRUE(statement->step());
+    return std::string(statement->text(0));
+  }
+  std::string table() {
+    return one(
+        "SELECT string_agg(concat_ws('|', id, email, state, note), ' ' ORDER BY id, email) FROM persons");
+  }
+  std::string doubles;
+
+ private:
+  std::unique_ptr<sql::Connection> connection_;
+};
+
+// Would break: statements that no database takes, or that lose columns which the file does not have.
+TEST(Redshift, StatementsThatPostgresqlKnowsDoWhatTheyShall) {
+  RedshiftInPostgresql database;
+  RedshiftLoad load = persons();
+  load.mode = Mode::kUpsert;
+  load.key = {"id"};
+  load.columns = {"email", "id"};
+  database.run(load, "('uno@', '1'), (NULL, '2'), ('three@', '3')");
+  EXPECT_EQ(database.table(), "1|uno@|AA|kept 2|BB|kept 3|three@|none") << "others keep what they were";
+  EXPECT_EQ(database.doubles, "0");
+  database.run(load, "(NULL, '1'), ('two@', '2')");
+  EXPECT_EQ(database.table(), "1|AA|kept 2|two@|BB|kept 3|three@|none");
+  load.columns = {};
+  database.run(load, "('3', 'drei@', 'CC', 'new'), ('4', 'four@', 'DD', 'new')");
+  EXPECT_EQ(database.table(), "1|AA|kept 2|two@|BB|kept 3|drei@|CC|new 4|four@|DD|new");
+  load.mode = Mode::kAppend;
+  load.key = {};
+  load.columns = {"note", "id"};
+  database.run(load, "('more', '5')");
+  EXPECT_EQ(database.table(), "1|AA|kept 2|two@|BB|kept 3|drei@|CC|new 4|four@|DD|new 5|none|more");
+  load.mode = Mode::kReplace;
+  load.source.name = "s3://b/it's \"quoted\" $ROWS.csv";
+  database.run(load, "('only', '6'), ('only', '6')");
+  EXPECT_EQ(database.table(), "6|none|only 6|none|only");
+  EXPECT_EQ(database.one("SELECT string_agg(mode || rows, ' ' ORDER BY id) FROM millrace_loads"),
+            "upsert3 upsert2 upsert2 append1 replace2");
+  EXPECT_EQ(database.one("SELECT source FROM millrace_loads WHERE mode = 'replace'"), load.source.name);
+}
+
 // Would break: Redshift would be told what it does otherwise, or cannot do.
 TEST(Redshift, RefusesWhatItCannotDo) {
   RedshiftLoad load = persons();
@@ -67,6 +140,10 @@ TEST(Redshift, RefusesWhatItCannotDo) {
   EXPECT_THROW(redshift_statements(load), base::UsageError);
   load = persons();
   load.max_rejects.share = 0.1;
+  EXPECT_THROW(redshift_statements(load), base::UsageError);
+  load = persons();
+  load.max_rejects.rows = 1;
+  load.shape.format = Format::kParquet;
   EXPECT_THROW(redshift_statements(load), base::UsageError);
   load = persons();
   load.shape.delimited.escape = '\\';
@@ -99,15 +176,34 @@ TEST(Script, IsCutAtItsStatements) {
 
 // Would break: events of one kind would name no object, or keys with blanks another one.
 TEST(Event, NamesItsObject) {
-  EXPECT_EQ(source_of_event(R"({"detail": {"bucket": {"name": "b"}, "object": {"key": "a b+c.csv"}}})"),
-            "s3://b/a b+c.csv");
-  EXPECT_EQ(source_of_event(R"({"detail": {"requestParameters": {"bucketName": "b", "key": "k"}}})"),
+  EXPECT_EQ(
+      object_of_event(R"({"detail": {"bucket": {"name": "b"}, "object": {"key": "a b+c.csv"}}})").source,
+      "s3://b/a b+c.csv");
+  EXPECT_EQ(object_of_event(R"({"detail": {"requestParameters": {"bucketName": "b", "key": "k"}}})").source,
             "s3://b/k");
-  EXPECT_EQ(source_of_event(
-                R"({"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "a+b%2Bc.csv"}}}]})"),
-            "s3://b/a b+c.csv");
-  EXPECT_THROW(source_of_event(R"({"detail": {}})"), base::UsageError);
-  EXPECT_THROW(source_of_event(R"({"Records": [{}, {}]})"), base::UsageError);
+  EXPECT_EQ(
+      object_of_event(R"({"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "a+b%2Bc.csv"}}}]})")
+          .source,
+      "s3://b/a b+c.csv");
+  EXPECT_EQ(
+      object_of_event(R"({"detail": {"bucket": {"name": "b"}, "object": {"key": "k", "version-id": "v1"}}})")
+          .version_id,
+      "v1");
+  EXPECT_EQ(object_of_event(R"({"detail": {"requestParameters": {"bucketName": "b", "key": "k"},
+                "responseElements": {"x-amz-version-id": "v2"}}})")
+                .version_id,
+            "v2");
+  EXPECT_EQ(
+      object_of_event(
+          R"({"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "k", "versionId": "v3"}}}]})")
+          .version_id,
+      "v3");
+  EXPECT_EQ(object_of_event(R"({"Records": [{"s3": {"bucket": {"name": "b"},
+                "object": {"key": "k", "versionId": "null"}}}]})")
+                .version_id,
+            "");
+  EXPECT_THROW(object_of_event(R"({"detail": {}})").source, base::UsageError);
+  EXPECT_THROW(object_of_event(R"({"Records": [{}, {}]})").source, base::UsageError);
 }
 
 // Would break: passwords with special characters would not arrive, or stand in messages.

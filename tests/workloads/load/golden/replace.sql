@@ -2,10 +2,12 @@
 -- {"entries":[{"url":"s3://s3-eventbridge-batch/sample-data.txt","mandatory":true,"meta":{"content_length":2048}}]}
 CREATE TABLE IF NOT EXISTS "public"."millrace_loads" (id bigint IDENTITY(1,1), target varchar(2048) NOT NULL, source varchar(2048) NOT NULL, version varchar(2048) NOT NULL, etag varchar(2048), modified varchar(2048) NOT NULL, size bigint NOT NULL, mode varchar(2048) NOT NULL, rows bigint NOT NULL, rejects bigint NOT NULL, checksum varchar(2048) NOT NULL, job varchar(2048), attempt bigint, loaded_at varchar(2048) NOT NULL);
 BEGIN;
-LOCK TABLE "public"."persons";
+LOCK TABLE "public"."millrace_loads";
 CREATE TEMP TABLE millrace_stage (LIKE "public"."persons" INCLUDING DEFAULTS);
 COPY millrace_stage FROM 's3://s3-eventbridge-batch/sample-data.txt.manifest' IAM_ROLE default MANIFEST REGION AS 'us-east-1' FORMAT AS CSV QUOTE AS '"' DELIMITER AS ',' EMPTYASNULL DATEFORMAT AS 'YYYY-MM-DD' TIMEFORMAT AS 'auto' STATUPDATE OFF COMPUPDATE OFF;
+-- $ROWS
+SELECT COUNT(*) FROM millrace_stage;
 DELETE FROM "public"."persons";
 INSERT INTO "public"."persons" SELECT * FROM millrace_stage;
-INSERT INTO "public"."millrace_loads" (target, source, version, etag, modified, size, mode, rows, rejects, checksum, job, attempt, loaded_at) VALUES ('public.persons', 's3://s3-eventbridge-batch/sample-data.txt', '0123456789abcdef', 'd41d8cd98f00b204e9800998ecf8427e', '2023-11-14T22:13:20.000Z', 2048, 'replace', (SELECT COUNT(*) FROM millrace_stage), 0, 'd41d8cd98f00b204e9800998ecf8427e', 'job-1', 1, TO_CHAR(GETDATE(), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
+INSERT INTO "public"."millrace_loads" (target, source, version, etag, modified, size, mode, rows, rejects, checksum, job, attempt, loaded_at) VALUES ('public.persons', 's3://s3-eventbridge-batch/sample-data.txt', '0123456789abcdef', 'd41d8cd98f00b204e9800998ecf8427e', '2023-11-14T22:13:20.000Z', 2048, 'replace', $ROWS, 0, 'd41d8cd98f00b204e9800998ecf8427e', 'job-1', 1, TO_CHAR(GETDATE(), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
 COMMIT;
