@@ -144,7 +144,12 @@ class LocalReader final : public ObjectReader {
     std::string name = checked(key);
     // O_NONBLOCK: a pipe that took the place of the file must not hang the reader.
     UniqueFd fd(openat(root_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (fd.get() < 0) fail("read " + shown(key), errno);
+    if (fd.get() < 0) {
+      // A walk comes deeper than a path may be long: the file is there.
+      if (errno == ENAMETOOLONG)
+        throw base::UsageError(system_message("read " + shown(key), errno), "PathTooLong");
+      fail("read " + shown(key), errno);
+    }
     size_t got = 0;
     while (got < length) {
       ssize_t n = pread(fd.get(), out + got, length - got, static_cast<off_t>(offset + got));

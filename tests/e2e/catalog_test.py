@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,13 @@ from millrace_server import MillraceServer  # noqa: E402
 
 def picture(width=2, grey=7):
     return b"P5\n%d 1\n255\n" % width + bytes([grey]) * width
+
+
+def tiff(width, height, padding=300_000):
+    """Its directory stands at the end: whoever reads it needs a second range."""
+    tags = ((256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, height), (279, width * height))
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + padding) + bytes(padding) + directory
 
 
 class Database:
@@ -144,6 +152,67 @@ class Catalog(unittest.TestCase):
                 for key in ("0", "1", "2", "whole"):
                     self.s3.delete_object(Bucket=f"{self.bucket}-results", Key=f"{database.name}/{key}.json")
                 self.s3.delete_bucket(Bucket=f"{self.bucket}-results")
+
+    # Without this a row is half of one version and half of another, or of one that is not the catalogue's any more.
+    def test_what_changes_while_it_is_read_is_read_again(self):
+        for database in self.databases():
+            for change_at in (1, 2):  # before the first range: since the listing; before the second: between two
+                with self.subTest(database.name, change_at=change_at):
+                    key = f"plate{change_at}.tif"
+                    self.put(key, tiff(3, 2))
+                    reads = []
+
+                    def meddle(request):
+                        if request.method == "GET" and not request.is_list and request.path.endswith(key):
+                            reads.append(request.headers.get("if-match"))
+                            if len(reads) == change_at:
+                                self.put(key, tiff(70, 50))
+                    with MeddlingProxy(self.server.endpoint, meddle) as proxy:
+                        result = self.scan(f"s3://{self.bucket}", database, "--include", "*", endpoint=proxy.endpoint)
+                    self.assertEqual(result["status"], "succeeded")
+                    row = json.loads(self.ask(database, "show", key, "--json"))
+                    self.assertIn('"resolution_x": 70', json.dumps(row))
+                    self.assertTrue(all(reads), "each range says of which version it has to be")
+                    self.assertEqual(self.scan(f"s3://{self.bucket}", database)["counts"]["requests"], 0)
+            for change_at in (1, 2):
+                self.s3.delete_object(Bucket=self.bucket, Key=f"plate{change_at}.tif")
+
+    # Without this a file that never holds still hangs a scan or passes for read, and is not tried again.
+    def test_what_keeps_changing_is_named_and_tried_again(self):
+        for database in self.databases():
+            with self.subTest(database.name):
+                self.put("busy.tif", tiff(3, 2))
+                reads = []
+
+                def meddle(request):
+                    if request.method == "GET" and not request.is_list:
+                        reads.append(request)
+                        self.put("busy.tif", tiff(3 + len(reads), 2))
+                with MeddlingProxy(self.server.endpoint, meddle) as proxy:
+                    result = self.scan(f"s3://{self.bucket}", database, code=3, endpoint=proxy.endpoint)
+                self.assertEqual(len(result["failed"]), 1)
+                self.assertLess(len(reads), 10)
+                result = self.scan(f"s3://{self.bucket}", database)
+                self.assertEqual((result["status"], result["counts"]["files_changed"]), ("succeeded", 1))
+
+    # Without this one file that somebody deletes during a scan fails the whole scan, or stays in the catalogue.
+    def test_what_is_deleted_before_it_is_read(self):
+        for database in self.databases():
+            with self.subTest(database.name):
+                self.put("a.pgm")
+                self.put("old.pgm")
+                self.scan(f"s3://{self.bucket}", database)
+                self.put("fleeting.pgm")
+                self.put("old.pgm", picture(5))
+
+                def meddle(request):
+                    for name in ("fleeting.pgm", "old.pgm"):
+                        if request.method == "GET" and not request.is_list and request.path.endswith(name):
+                            self.s3.delete_object(Bucket=self.bucket, Key=name)
+                with MeddlingProxy(self.server.endpoint, meddle) as proxy:
+                    result = self.scan(f"s3://{self.bucket}", database, endpoint=proxy.endpoint)
+                self.assertEqual((result["status"], result["counts"]["files_added"], result["counts"]["files_missing"]), ("succeeded", 0, 1))
+                self.assertEqual(json.loads(self.ask(database, "summary", "--json"))["files"], 1)
 
     # Without this people see other numbers in the table, the JSON, the CSV and the page, or a wrong word breaks a script.
     def test_what_people_ask(self):

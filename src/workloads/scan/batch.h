@@ -36,6 +36,7 @@ struct Batch {
   std::vector<FileOutcome> still_broken;  // those of `unchanged` that could not be read when they were
   std::vector<FileOutcome> unstorable;    // named as failed, without a row
   uint64_t skipped = 0;                   // listed, unknown and older than what is asked for
+  uint64_t gone = 0;                      // listed, and removed before they were read: no row
   uint64_t bytes_read = 0, requests = 0;
 };
 

@@ -173,15 +173,12 @@ void CatalogWriter::mark_missing(const std::vector<int64_t>& ids, int64_t scan_i
 
 void CatalogWriter::store(const Batch& batch, size_t first, size_t last) {
   std::vector<int64_t> known;
-  for (size_t i = first; i < last; ++i) {
-    if (batch.outcomes[i].id != 0) known.push_back(batch.outcomes[i].id);
-  }
+  std::vector<int64_t> ids = upsert_files(batch, first, last, known);
   // A changed file may have fewer scenes than before, or be of another type.
   for (const Table* table : written_tables()) {
     if (table == &kFiles) continue;
     update_by_ids("DELETE FROM " + std::string(table->name) + " WHERE file_id IN ", known, nullptr);
   }
-  std::vector<int64_t> ids = upsert_files(batch, first, last);
   insert_rows(kImages, batch.images, ids, first, last);
   insert_rows(kVideos, batch.videos, ids, first, last);
   insert_rows(kAudio, batch.audio, ids, first, last);
@@ -190,13 +187,16 @@ void CatalogWriter::store(const Batch& batch, size_t first, size_t last) {
   insert_rows(kDependencies, batch.dependencies, ids, first, last);
 }
 
-// The ids of the rows, by the index of the file less `first`.
-std::vector<int64_t> CatalogWriter::upsert_files(const Batch& batch, size_t first, size_t last) {
+// The ids of the rows, by the index of the file less `first`. `known`: those that were there before, whoever
+// made them; the ids of the listing may be of files that another scan has renamed since.
+std::vector<int64_t> CatalogWriter::upsert_files(const Batch& batch, size_t first, size_t last,
+                                                 std::vector<int64_t>& known) {
   const size_t columns = kFiles.columns.size();
   std::vector<int64_t> ids(last - first);
   for (size_t done = first; done < last;) {
     size_t rows = last - done >= kRowsAtOnce ? kRowsAtOnce : 1;
-    sql::Statement& insert = insert_statement(kFiles, rows, " RETURNING id,file_path");
+    sql::Statement& insert = insert_statement(
+        kFiles, rows, " RETURNING id,file_path,CASE WHEN first_scan_id=read_scan_id THEN 0 ELSE 1 END");
     int parameter = 0;
     for (size_t at = done * columns; at < (done + rows) * columns; ++at)
       batch.files.bind(at, insert, ++parameter);
@@ -204,6 +204,7 @@ std::vector<int64_t> CatalogWriter::upsert_files(const Batch& batch, size_t firs
     std::unordered_map<std::string_view, size_t> position;
     for (size_t expected = done; insert.step(); ++expected) {
       std::string_view path = insert.text(1);
+      if (insert.int64(2) != 0) known.push_back(insert.int64(0));
       if (expected < done + rows && batch.outcomes[expected].path == path) {
         ids[expected - first] = insert.int64(0);
         continue;

@@ -77,7 +77,8 @@ class CatalogWriter {
  private:
   sql::Statement& insert_statement(const Table& table, size_t rows, std::string_view suffix);
   void update_by_ids(std::string_view head, const std::vector<int64_t>& ids, const int64_t* extra);
-  std::vector<int64_t> upsert_files(const Batch& batch, size_t first, size_t last);
+  std::vector<int64_t> upsert_files(const Batch& batch, size_t first, size_t last,
+                                    std::vector<int64_t>& known);
   void insert_rows(const Table& table, const RowBuffer& rows, const std::vector<int64_t>& ids, size_t first,
                    size_t last);
 

@@ -181,6 +181,7 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
           reading = {};
           continue;
         } catch (const base::NotFoundError&) {
+          ++out.gone;
           return;
         } catch (const base::Error& failed) {
           broken(failed.what(), failed.code(), false);
@@ -188,8 +189,12 @@ void Extractor::extract(const Candidate& candidate, Batch& out) {
       } else {
         broken("keeps changing while it is read", e.code(), false);
       }
-    } catch (const base::NotFoundError&) {
-      return;  // removed since it was listed
+    } catch (const base::NotFoundError& e) {
+      if (e.code() != "NoSuchBucket") {  // removed since it was listed
+        ++out.gone;
+        return;
+      }
+      broken(e.what(), e.code(), false);
     } catch (const base::Error& e) {
       broken(e.what(), e.code(), e.kind() == base::ErrorKind::kCorrupt);
       if (e.kind() == base::ErrorKind::kDenied) reading.code = "AccessDenied";

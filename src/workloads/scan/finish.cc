@@ -17,16 +17,19 @@ namespace {
 constexpr int64_t kPage = 1000;
 
 // What was seen by this scan or a later one is new: since a scan of this root was last brought to its end.
-// Scans that were killed since have left files behind, too.
-int64_t new_from(sql::Connection& connection, const ScanContext& context) {
-  auto query = connection.prepare("SELECT max(id) FROM scans WHERE root=$1 AND rules IS NOT NULL");
-  query->bind(1, workloads::storage_text(context.root));
+// Scans that were killed since have left files behind, too. One that began after `own`, the first of ours,
+// and has ended before says nothing of what ours have read.
+int64_t new_from(sql::Connection& connection, const ScanContext& context, int64_t own) {
+  auto query = connection.prepare("SELECT max(id) FROM scans WHERE root=$1 AND rules IS NOT NULL AND id<$2");
+  query->bind(1, workloads::storage_text(context.root)).bind(2, own);
   return query->step() && !query->is_null(0) ? query->int64(0) + 1 : 0;
 }
 
-// How many scans there were since.
+// How many scans there were since, of this root, or of others that were not brought to their end: they may
+// have read files of this one.
 int64_t scans_from(sql::Connection& connection, const ScanContext& context, int64_t first) {
-  auto query = connection.prepare("SELECT count(*) FROM scans WHERE root=$1 AND id>=$2 AND kind IS NULL");
+  auto query = connection.prepare(
+      "SELECT count(*) FROM scans WHERE (root=$1 OR rules IS NULL) AND id>=$2 AND kind IS NULL");
   query->bind(1, workloads::storage_text(context.root)).bind(2, first);
   return query->step() ? query->int64(0) : 0;
 }
@@ -105,7 +108,8 @@ class Finish {
 FinishCounts finish_tree(sql::Connection& connection, objects::ObjectReader& reader,
                          const ScanContext& context, const PathRange& range, const FinishOptions& options) {
   FinishCounts counts;
-  const int64_t first_new = new_from(connection, context);
+  const int64_t own = *std::min_element(options.scan_ids.begin(), options.scan_ids.end());
+  const int64_t first_new = new_from(connection, context, own);
   Finish finish(connection, context, range, options);
   if (options.unlistable.size() > kUnlistableMax) {
     spdlog::warn("more than {} folders could not be listed: vanished files are not looked for",
@@ -119,8 +123,7 @@ FinishCounts finish_tree(sql::Connection& connection, objects::ObjectReader& rea
   static const std::atomic<bool> never = false;
   const std::atomic<bool>& stop = options.stop ? *options.stop : never;
   counts.sequences =
-      find_sequences(connection, context, range, options.sequences, changed,
-                     *std::min_element(options.scan_ids.begin(), options.scan_ids.end()), first_new, stop);
+      find_sequences(connection, context, range, options.sequences, changed, own, first_new, stop);
   finish.check_stop();
   resolve_dependencies(connection, reader, context, range, stop);
   mark_udims(connection);

@@ -210,7 +210,8 @@ class Scan {
       }
       asked_[i].id = file.id;
       if (file.id != 0 && file.status != "missing") ++seen_;
-      const bool old = options_.since && object.last_modified < *options_.since;
+      // What was missing and is back was moved or restored with its old time.
+      const bool old = options_.since && object.last_modified < *options_.since && file.status != "missing";
       if (old && file.id == 0) {
         ++note->skipped;
         if (options_.dry_run) planned("skip", paths_[i]);
@@ -383,7 +384,7 @@ class Scan {
     counts_.bytes_read += static_cast<int64_t>(batch.bytes_read);
     counts_.requests += static_cast<int64_t>(batch.requests);
     files_done_ += static_cast<int64_t>(batch.outcomes.size() + batch.unchanged.size() +
-                                        batch.unstorable.size() + batch.skipped);
+                                        batch.unstorable.size() + batch.skipped + batch.gone);
   }
 
   void count_type(std::string_view type) {

@@ -26,12 +26,18 @@ std::string user_name() {
 }  // namespace
 
 void end_dead_scans(sql::Connection& connection, const ScanContext& context, base::TimeMs now) {
+  // An earlier attempt of this Batch job ran elsewhere, and is over since there is this one.
+  const char* job = std::getenv("AWS_BATCH_JOB_ID");
+  const std::string host = host_name();
   std::vector<int64_t> dead;
   auto running =
-      connection.prepare("SELECT id,pid FROM scans WHERE root=$1 AND host=$2 AND status='running'");
-  running->bind(1, workloads::storage_text(context.root)).bind(2, host_name());
+      connection.prepare("SELECT id,pid,host,job_id FROM scans WHERE root=$1 AND status='running'");
+  running->bind(1, workloads::storage_text(context.root));
   while (running->step()) {
-    if (kill(static_cast<pid_t>(running->int64(1)), 0) != 0 && errno == ESRCH)
+    const bool here = running->text(2) == host;
+    const int64_t pid = running->int64(1);
+    const bool own_job = job != nullptr && !running->is_null(3) && running->text(3) == job;
+    if (here ? kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH : own_job)
       dead.push_back(running->int64(0));
   }
   auto end = connection.prepare(

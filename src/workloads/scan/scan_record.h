@@ -42,7 +42,8 @@ struct ScanKind {
 // machine become 'interrupted'.
 int64_t begin_scan(sql::Connection& connection, const ScanContext& context, const workloads::Shard& shard,
                    const ScanKind& kind, base::TimeMs now);
-// Rows of scans of this root that died on this machine become 'interrupted'.
+// Rows of scans of this root that died on this machine, or were an earlier attempt of this Batch job
+// anywhere, become 'interrupted'.
 void end_dead_scans(sql::Connection& connection, const ScanContext& context, base::TimeMs now);
 // As begin_scan() within a transaction of the caller, without looking for dead ones.
 int64_t insert_scan(sql::Connection& connection, const ScanContext& context, const workloads::Shard& shard,

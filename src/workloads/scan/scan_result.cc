@@ -68,6 +68,7 @@ void add(ScanCounts& sum, const ScanCounts& more) {
 
 // Names what failed, and gives how many there were.
 int64_t name_failures(sql::Connection& connection, const std::vector<int64_t>& scan_ids,
+                      const std::vector<workloads::FilterRule>& filters, std::string_view root,
                       const PathRange& range, JobResult& result) {
   int64_t named = 0;
   auto problems = connection.prepare("SELECT item,error,code FROM scan_problems WHERE scan_id=$1");
@@ -83,9 +84,13 @@ int64_t name_failures(sql::Connection& connection, const std::vector<int64_t>& s
   for (bool more = true; more;) {
     more = false;
     files->bind(1, after).bind(2, range.end);
-    for (; files->step(); ++named) {
+    while (files->step()) {
       more = true;
       after = files->text(0);
+      if (!filters.empty() &&
+          !workloads::takes(filters, std::string_view(workloads::storage_bytes(after)).substr(root.size())))
+        continue;  // no shard has looked at it
+      ++named;
       result.item_failed(after, files->text(1), files->text(2) == "broken" ? "Broken" : "Partial");
     }
   }
@@ -200,7 +205,8 @@ ScanCounts merge_shards(const ScanOptions& options, const base::Clock& clock, Jo
   }
   if (round.merge_id != 0) add(sum, counts_of(*connection, round.merge_id));
   sum.files_added -= sum.files_renamed;
-  const int64_t named = name_failures(*connection, ids_of(round), range, result);
+  const int64_t named =
+      name_failures(*connection, ids_of(round), options.filters, source.context.root, range, result);
   if (named < sum.errors) {
     result.item_failed(source.context.root,
                        std::to_string(sum.errors - named) + " more failed; the shards' own results name them",

@@ -194,7 +194,11 @@ void SequenceFinder::add(const NamedFile& file) {
   if (!rules_.detect || !file.may_be_frame) return alone_(file.member);
   Pending pending{file.member, std::string(file.name), file.size, file.fresh,
                   static_cast<int64_t>(numbers_of(file.name, rules_.min_padding).size())};
-  if (open_ >= kOpenMax && !levels_.empty()) give_up_short_ones();
+  if (open_ >= kOpenMax && !levels_.empty() && wait_ == 0) {
+    give_up_short_ones();
+    if (open_ > kOpenMax / 2) wait_ = kOpenMax;  // so much work for so little is not for every file
+  }
+  if (wait_ > 0) --wait_;
   place(std::move(pending));
 }
 

@@ -88,6 +88,7 @@ class SequenceFinder {
   std::vector<std::unique_ptr<Level>> levels_;  // each prefix begins with the one before
   size_t open_ = 0;                             // groups
   size_t ranges_ = 0;                           // of all groups
+  size_t wait_ = 0;                             // files until short ones may be given up again
 };
 
 }  // namespace millrace::scan

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
+#include "objects/local_reader.h"
 #include "tests/support/postgres.h"
 #include "tests/support/temporary_folder.h"
 #include "workloads/scan/catalog_queries.h"
@@ -297,6 +298,84 @@ TEST_P(CatalogTest, WhatIsLeftOutIsNotVanished) {
   EXPECT_EQ(outcome.counts.files_unchanged, 1);
   EXPECT_EQ(outcome.counts.files_missing, 1);
   EXPECT_EQ(ask("SELECT count(*) FROM files WHERE file_name='new.pgm'"), "0");
+}
+
+// Without it: a file that was away and is back with its old time stays "missing" while --since is given.
+TEST_P(CatalogTest, WhatIsBackIsNotMissing) {
+  write("a.pgm", picture());
+  scan();
+  std::filesystem::rename(tree() / "a.pgm", folder_.path() / "aside");
+  EXPECT_EQ(scan().counts.files_missing, 1);
+  std::filesystem::rename(folder_.path() / "aside", tree() / "a.pgm");
+  options_.since = clock_.now_ms() + 1000;
+  EXPECT_EQ(scan().counts.files_changed, 1);
+  EXPECT_EQ(ask("SELECT status FROM files"), "ok");
+}
+
+// Without it: of two scans at once, the one that ends last takes what it found itself for old: files that
+// were renamed are missing and new, and sequences are as they were before.
+TEST_P(CatalogTest, AScanThatBeganLaterAndEndedBefore) {
+  options_.hash = true;
+  write("a.pgm", picture(3, 3, 'a'));
+  scan();
+  const std::string id = ask("SELECT id FROM files");
+  std::filesystem::rename(tree() / "a.pgm", tree() / "b.pgm");
+  // What a scan leaves that begins and ends while ours runs.
+  bool once = false;
+  options_.on_progress = [&](const ScanProgress&) {
+    if (std::exchange(once, true)) return;
+    run("INSERT INTO scans(root,storage,status,started,shard_index,shard_count,rules) SELECT "
+        "root,storage,'complete',started,0,1,rules FROM scans WHERE rules IS NOT NULL");
+  };
+  EXPECT_EQ(scan().counts.files_renamed, 1);
+  EXPECT_EQ(ask("SELECT file_name FROM files WHERE id=" + id), "b.pgm");
+}
+
+// Without it: what a scan says of a file that another one has renamed meanwhile takes the facts from the row
+// with the new name.
+TEST_P(CatalogTest, ARowThatWasRenamedMeanwhileKeepsItsFacts) {
+  write("a.pgm", picture(3, 3));
+  scan();
+  auto connection = open_catalog(url_);
+  auto reader = objects::open_local(tree().string());
+  ScanContext context;
+  context.storage = "local";
+  context.base = context.root = tree().string() + "/";
+  context.scan_id = 2;
+  context.scan_date = database_time(clock_.now_ms());
+  Extractor extractor(*reader, context);
+  Batch batch;
+  extractor.extract({reader->head("a.pgm"), std::stoll(ask("SELECT id FROM files"))}, batch);
+  Candidate never;
+  never.object.key = "never.pgm";
+  never.object.size = 5;
+  extractor.extract(never, batch);
+  EXPECT_EQ(batch.gone, 1U);
+  run("UPDATE files SET file_path='" + path("b.pgm") + "',file_name='b.pgm'");
+  {
+    sql::Transaction transaction(*connection);
+    CatalogWriter(*connection).store(batch, 0, batch.outcomes.size());
+    transaction.commit();
+  }
+  EXPECT_EQ(ask("SELECT f.file_name||' '||i.width FROM files f JOIN images i ON i.file_id=f.id ORDER BY 1"),
+            "a.pgm 3\nb.pgm 3");
+}
+
+// Without it: a shard whose machine died while it brought all together keeps the others waiting for ever.
+TEST_P(CatalogTest, AnEarlierAttemptOfTheSameJobIsOver) {
+  write("a.pgm", picture());
+  options_.shard = {0, 2};
+  options_.run_id = "array";
+  scan();
+  run("INSERT INTO scans(root,storage,status,started,host,pid,shard_index,shard_count,run_id,kind,job_id) "
+      "SELECT root,storage,'running',started,'another-host',1,0,2,run_id,'merge','array:1' FROM scans");
+  options_.shard = {1, 2};
+  EXPECT_FALSE(scan().counts.ended_all_shards) << "it may be at work";
+  setenv("AWS_BATCH_JOB_ID", "array:1", 1);
+  Outcome outcome = scan();
+  unsetenv("AWS_BATCH_JOB_ID");
+  EXPECT_TRUE(outcome.counts.ended_all_shards);
+  EXPECT_EQ(ask("SELECT status FROM scans WHERE host='another-host'"), "interrupted");
 }
 
 // Without it: a dry run writes, or says something else than what a scan then does.

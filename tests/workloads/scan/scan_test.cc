@@ -334,6 +334,25 @@ TEST_P(ScanTest, UnreadableFoldersAndFiles) {
   EXPECT_EQ(ask("SELECT status FROM files WHERE file_name='in.png'"), "ok");
 }
 
+// Without it: a tree that is deeper than a path may be long fails the whole scan, or its files are not there.
+TEST_P(ScanTest, DeeperThanAPathMayBeLong) {
+  write("a.png", png(1, 1));
+  std::vector<int> folders = {open(tree().c_str(), O_RDONLY | O_DIRECTORY)};
+  const std::string name(250, 'd');
+  for (int depth = 0; depth < 20; ++depth) {
+    ASSERT_EQ(mkdirat(folders.back(), name.c_str(), 0755), 0);
+    folders.push_back(openat(folders.back(), name.c_str(), O_RDONLY | O_DIRECTORY));
+  }
+  const int file = openat(folders.back(), "deep.png", O_WRONLY | O_CREAT, 0644);
+  ASSERT_EQ(::write(file, png(1, 1).data(), png(1, 1).size()), static_cast<ssize_t>(png(1, 1).size()));
+  close(file);
+  for (int folder : folders) close(folder);
+  Outcome outcome = scan();
+  EXPECT_EQ(outcome.exit_code, 3) << outcome.line;
+  EXPECT_EQ(outcome.counts.files_added, GetParam() == sql::Dialect::kSqlite ? 2 : 1);
+  EXPECT_EQ(outcome.counts.errors, 1);
+}
+
 // Without it: an empty or absent folder crashes, or an absent one passes for empty and everything for
 // vanished.
 TEST_P(ScanTest, EmptyIsFineAndAbsentIsNot) {
