@@ -101,12 +101,13 @@ class DuckDbTarget final : public Target {
   // Checked texts into a staging table; DuckDB makes values of them, which cannot fail any more.
   void prepare(const Plan& plan) override {
     plan_ = plan;
+    numbers_ = {};
     close_appender();
     database_->execute("DROP TABLE IF EXISTS temp.main.millrace_stage");
     std::string columns;
     for (const PlannedColumn& planned : plan_.columns)
       columns += sql_name(planned.column.name) + " VARCHAR, ";
-    database_->execute("CREATE TEMP TABLE millrace_stage (" + columns + "millrace_line BIGINT)");
+    database_->execute("CREATE TEMP TABLE millrace_stage (" + columns + "millrace_number BIGINT)");
     const auto state =
         database_->api().appender_create(database_->connection(), nullptr, "millrace_stage", &appender_);
     check(state);
@@ -134,7 +135,7 @@ class DuckDbTarget final : public Target {
     for (const auto& text : texts_)
       check(text ? api.append_varchar_length(appender_, text->data(), text->size())
                  : api.append_null(appender_));
-    check(api.append_int64(appender_, static_cast<int64_t>(row.line)));
+    check(api.append_int64(appender_, numbers_.next(row.line)));
     check(api.appender_end_row(appender_));
     return true;
   }
@@ -145,18 +146,19 @@ class DuckDbTarget final : public Target {
     if (plan_.key.empty()) return true;
     const std::string key = values(plan_.key, "s.");
     const std::string doubles =
-        plan_.mode == Mode::kUpsert ? "millrace_line DESC" : "millrace_line";  // the last line wins
-    const std::string numbered = "SELECT millrace_line, concat_ws(', ', " + names(plan_.key, "s.") +
+        plan_.mode == Mode::kUpsert ? "millrace_number DESC" : "millrace_number";  // the last line wins
+    const std::string numbered = "SELECT millrace_number, concat_ws(', ', " + names(plan_.key, "s.") +
                                  ") AS shown, row_number() OVER (PARTITION BY " + key + " ORDER BY " +
                                  doubles + ") AS n FROM millrace_stage s";
     if (plan_.mode != Mode::kUpsert)
-      drop("SELECT millrace_line, shown FROM (" + numbered + ") WHERE n > 1",
+      drop("SELECT millrace_number, shown FROM (" + numbered + ") WHERE n > 1",
            "the key stands in the file before", reject);
     else
-      database_->execute("DELETE FROM millrace_stage WHERE millrace_line IN (SELECT millrace_line FROM (" +
-                         numbered + ") WHERE n > 1)");
+      database_->execute(
+          "DELETE FROM millrace_stage WHERE millrace_number IN (SELECT millrace_number FROM (" + numbered +
+          ") WHERE n > 1)");
     if (plan_.mode == Mode::kAppend)
-      drop("SELECT millrace_line, concat_ws(', ', " + names(plan_.key, "s.") +
+      drop("SELECT millrace_number, concat_ws(', ', " + names(plan_.key, "s.") +
                ") AS shown FROM millrace_stage s WHERE EXISTS "
                "(SELECT 1 FROM " +
                name_.sql() + " t WHERE " + same_key() + ")",
@@ -191,7 +193,7 @@ class DuckDbTarget final : public Target {
         "INSERT INTO " + name_.sql() + " (" + names(all, "") + ") SELECT " + values(all, "s.") +
         " FROM millrace_stage s" +
         (by_key ? " WHERE NOT EXISTS (SELECT 1 FROM " + name_.sql() + " t WHERE " + same_key() + ")" : "") +
-        " ORDER BY millrace_line");
+        " ORDER BY millrace_number");
     applied.unchanged = number("SELECT count(*) FROM millrace_stage") - applied.inserted - applied.updated;
     applied.rows_after = applied.rows_before + applied.inserted - applied.deleted;
     return applied;
@@ -276,8 +278,8 @@ class DuckDbTarget final : public Target {
   }
   void drop(const std::string& wrong, const char* reason, const std::function<void(const Problem&)>& reject) {
     database_->execute("CREATE OR REPLACE TEMP TABLE millrace_wrong AS " + wrong);
-    auto rows =
-        text_rows("SELECT millrace_line::VARCHAR, shown FROM millrace_wrong ORDER BY 1::BIGINT LIMIT 10000");
+    auto rows = text_rows(
+        "SELECT millrace_number::VARCHAR, shown FROM millrace_wrong ORDER BY millrace_number LIMIT 10000");
     const int64_t all = number("SELECT count(*) FROM millrace_wrong");
     for (int64_t i = 0; i < all; ++i) {
       Problem problem;
@@ -286,13 +288,13 @@ class DuckDbTarget final : public Target {
       problem.reason = reason;
       if (static_cast<size_t>(i) < rows.size()) {
         const TextRow& row = rows[static_cast<size_t>(i)];
-        problem.line = base::parse_number<uint64_t>(row[0].value_or("0")).value_or(0);
+        problem.line = RowNumbers::line_of(base::parse_number<int64_t>(row[0].value_or("0")).value_or(0));
         problem.value = row[1].value_or("");
       }
       reject(problem);
     }
     database_->execute(
-        "DELETE FROM millrace_stage WHERE millrace_line IN (SELECT millrace_line FROM millrace_wrong)");
+        "DELETE FROM millrace_stage WHERE millrace_number IN (SELECT millrace_number FROM millrace_wrong)");
   }
 
   const std::string path_;
@@ -301,6 +303,7 @@ class DuckDbTarget final : public Target {
   std::optional<sql::DuckDb> database_;
   duckdb_appender appender_ = nullptr;
   Plan plan_;
+  RowNumbers numbers_;
   Value value_;
   std::vector<std::optional<std::string>> texts_;
 };

@@ -218,6 +218,7 @@ class PostgresqlTarget final : public Target {
       sender_.emplace(*connection_, std::string("COPY ") + kStage + " FROM STDIN WITH (FORMAT binary)");
     }
     rows_ = BinaryRows();
+    numbers_ = {};
   }
 
   bool add(const Row& row, Problem& problem) override {
@@ -240,7 +241,7 @@ class PostgresqlTarget final : public Target {
         return false;
       }
     }
-    if (!direct_) rows_.add_int64(static_cast<int64_t>(row.line));
+    if (!direct_) rows_.add_int64(numbers_.next(row.line));
     if (rows_.size() >= kSendBytes && !sender_->push(rows_.take())) sender_->finish();  // throws
     return true;
   }
@@ -277,7 +278,7 @@ class PostgresqlTarget final : public Target {
                (plan_.mode == Mode::kReplace && !plan_.covers_table)) {
       if (plan_.mode == Mode::kReplace) delete_all();
       connection_->execute(insert_head() + " SELECT " + stage_values("s.") + " FROM " + kStage +
-                           " s ORDER BY millrace_line");
+                           " s ORDER BY millrace_number");
       applied.inserted = connection_->changes();
       applied.deleted = deleted_;
     } else {
@@ -366,7 +367,7 @@ class PostgresqlTarget final : public Target {
       columns += sql_name(planned.column.name) + " " + (cast ? "text" : planned.column.declared) + ", ";
     }
     connection_->execute("CREATE TEMP TABLE millrace_stage (" + columns +
-                         "millrace_line bigint) ON COMMIT DROP");
+                         "millrace_number bigint) ON COMMIT DROP");
   }
 
   // The planned columns as they go into the table; `alias` as "s.".
@@ -427,7 +428,7 @@ class PostgresqlTarget final : public Target {
         before = count;
         while (page->step()) {
           Problem problem;
-          problem.line = static_cast<uint64_t>(page->int64(0));
+          problem.line = RowNumbers::line_of(page->int64(0));
           problem.has_offset = false;
           problem.column = base::join(plan_.key, ", ");
           problem.value = page->text(1);
@@ -440,24 +441,24 @@ class PostgresqlTarget final : public Target {
       connection_->execute("CLOSE millrace_doubles");
       return count;
     };
-    const std::string doubles = std::string("SELECT millrace_line, row_number() OVER (PARTITION BY ") +
-                                key_names("s.") + " ORDER BY millrace_line) AS n, " + shown +
+    const std::string doubles = std::string("SELECT millrace_number, row_number() OVER (PARTITION BY ") +
+                                key_names("s.") + " ORDER BY millrace_number) AS n, " + shown +
                                 " AS shown FROM " + kStage + " s";
     const int64_t distinct =
         one_number("SELECT count(*) FROM (SELECT DISTINCT " + key_names("s.") + " FROM " + kStage + " s) k");
     if (distinct != copied_) {
-      tell("SELECT millrace_line, shown FROM (" + doubles + ") d WHERE n > 1 ORDER BY millrace_line",
+      tell("SELECT millrace_number, shown FROM (" + doubles + ") d WHERE n > 1 ORDER BY millrace_number",
            "the key stands in the file before");
       connection_->execute(std::string("DELETE FROM ") + kStage +
-                           " WHERE millrace_line IN (SELECT millrace_line FROM (" + doubles +
+                           " WHERE millrace_number IN (SELECT millrace_number FROM (" + doubles +
                            ") d WHERE n > 1)");
       copied_ -= connection_->changes();
     }
     if (plan_.mode != Mode::kAppend) return;
     const std::string known = std::string(" FROM ") + kStage + " s WHERE EXISTS (SELECT FROM " + name_.sql() +
                               " t WHERE " + same_key("s.", "t.") + ")";
-    if (tell("SELECT s.millrace_line, " + shown + known + " ORDER BY 1", "the key is in the table already") >
-        0) {
+    if (tell("SELECT s.millrace_number, " + shown + known + " ORDER BY 1",
+             "the key is in the table already") > 0) {
       connection_->execute(std::string("DELETE") + known);
       copied_ -= connection_->changes();
     }
@@ -482,7 +483,7 @@ class PostgresqlTarget final : public Target {
       const std::string last = "(SELECT DISTINCT ON (" + key_names("a.") + ") a.* FROM " + kStage +
                                " a WHERE (" + key_names("a.") + ") IN (SELECT " + key +
                                " FROM pg_temp.millrace_changed) ORDER BY " + key_names("a.") +
-                               ", a.millrace_line DESC)";
+                               ", a.millrace_number DESC)";
       std::string assignments;
       for (const PlannedColumn& planned : plan_.columns) {
         const Column& column = planned.column;
@@ -497,7 +498,7 @@ class PostgresqlTarget final : public Target {
       }
       connection_->execute(insert_head() + " SELECT " + stage_values("s.") + " FROM " + last +
                            " s WHERE NOT EXISTS (SELECT FROM " + name_.sql() + " t WHERE " +
-                           same_key("s.", "t.") + ") ORDER BY s.millrace_line");
+                           same_key("s.", "t.") + ") ORDER BY s.millrace_number");
       applied.inserted = connection_->changes();
     }
     applied.unchanged = copied_ - applied.inserted - applied.updated;
@@ -527,6 +528,7 @@ class PostgresqlTarget final : public Target {
   bool met_ = false;  // rows met others: straight into the table will not do
   int64_t before_ = 0, deleted_ = 0, copied_ = 0;
   BinaryRows rows_;
+  RowNumbers numbers_;
   Value value_;
   std::optional<Sender> sender_;  // last: it ends before the connection does
 };

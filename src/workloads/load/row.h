@@ -1,6 +1,7 @@
 // Rows of a file as texts, before anybody knows their types.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +22,18 @@ struct Row {
   std::vector<Cell> cells;  // one a column
   // Not empty: it cannot be read as a row, and this is why. Its first cell is then what stands there.
   std::string problem;
+};
+
+// Numbers that tell rows apart, grow from row to row, and hold the row's line: of a JSON array in one line
+// all rows have the same one.
+class RowNumbers {
+ public:
+  int64_t next(uint64_t line) { return last_ = std::max(last_ + 1, static_cast<int64_t>(line << kBits)); }
+  static uint64_t line_of(int64_t number) { return static_cast<uint64_t>(number) >> kBits; }
+
+ private:
+  static constexpr int kBits = 24;  // rows of a line before the next one's numbers are used up; lines: 2^39
+  int64_t last_ = 0;
 };
 
 // One thread at a time.

@@ -192,6 +192,31 @@ TEST_P(LoadTest, TakesJsonAndParquet) {
   EXPECT_EQ(rows("SELECT count(*), sum(id), min(name) FROM t"), "3000|4498500|n0\n");
 }
 
+// Would break: of a JSON array in one line every row would go with the one whose key is there twice.
+TEST_P(LoadTest, TellsRowsOfOneLineApart) {
+  const std::string one =
+      R"([{"id":1,"name":"a"},{"id":2,"name":"b"},{"id":2,"name":"c"},{"id":3,"name":"d"}])";
+  ASSERT_EQ(load(file(one, "one.json"), {{"create", "true"}, {"key", "id"}, {"max-rejects", "1"}}), 0);
+  EXPECT_EQ(table(), "1|a\n2|b\n3|d\n");
+  const std::string two =
+      R"([{"id":4,"name":"e"},{"id":2,"name":"f"},{"id":2,"name":"g"},{"id":2,"name":"h"}])";
+  ASSERT_EQ(load(file(two, "two.json"), {{"mode", "upsert"}}), 0);
+  EXPECT_EQ(table(), "1|a\n2|h\n3|d\n4|e\n") << "the last one wins";
+  ASSERT_EQ(load(file(one, "three.json"), {{"mode", "append"}, {"max-rejects", "4"}}), 0);
+  EXPECT_EQ(table(), "1|a\n2|h\n3|d\n4|e\n");
+  EXPECT_EQ(load(file(one, "four.json")), 1);
+  EXPECT_NE(log_.find("line 1, column id: "), std::string::npos) << log_;
+  EXPECT_EQ(table(), "1|a\n2|h\n3|d\n4|e\n");
+}
+
+// Would break: the names of a header would become a row of a table that has other ones.
+TEST_P(LoadTest, TakesNoHeaderOfOtherNamesForARow) {
+  execute("CREATE TABLE t(id VARCHAR, name VARCHAR)");
+  EXPECT_THROW(load(file("number,word\n1,one\n2,two\n")), base::UsageError);
+  EXPECT_EQ(load(folder() + "/f.csv", {{"header", "no"}}), 0);
+  EXPECT_EQ(table(), "1|one\n2|two\nnumber|word\n");
+}
+
 using PostgresqlLoadTest = LoadTest;
 INSTANTIATE_TEST_SUITE_P(Only, PostgresqlLoadTest, ::testing::Values("postgresql"));
 
