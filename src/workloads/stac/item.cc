@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <string>
 #include <tuple>
@@ -144,6 +146,7 @@ bool read_bbox(dom::object item, CheckedItem& out) {
   if (count != 4 && count != 6) bad("WrongType", "bbox has " + std::to_string(count) + " numbers");
   size_t half = count / 2;
   out.west = numbers[0], out.south = numbers[1], out.east = numbers[half], out.north = numbers[half + 1];
+  if (out.south > out.north) bad("BadBox", "the south of the bbox is north of its north");
   return true;
 }
 
@@ -172,9 +175,11 @@ size_t value_offset(std::string_view line, std::string_view name) {
   bad("BrokenJson", "the name '" + std::string(name) + "' is written with escapes");
 }
 
-// Integers beyond 64 bits are JSON, and simdjson's tree has no room for them.
-void with_long_integers_as_doubles(std::string_view line, std::string& out) {
+// Integers beyond 64 bits are JSON, and simdjson's tree has no room for them. True when there are numbers
+// that no double has room for: they are 0 then.
+bool with_long_integers_as_doubles(std::string_view line, std::string& out) {
   constexpr size_t kDigits = 19;  // with fewer it fits
+  bool too_large = false;
   out.clear();
   out.reserve(line.size() + line.size() / 8 + simdjson::SIMDJSON_PADDING);
   for (size_t i = 0; i < line.size();) {
@@ -187,12 +192,20 @@ void with_long_integers_as_doubles(std::string_view line, std::string& out) {
       end = std::min(line.find_first_not_of("0123456789.eE+-", i), line.size());
     }
     const std::string_view token = line.substr(i, end - i);
-    out += token;
-    if (token.size() >= kDigits && line[i] != '"' && token.find_first_of(".eE") == std::string_view::npos)
-      out += "e0";
     i = end;
+    if (token.front() != '"' && token.size() > 1 &&
+        std::isinf(std::strtod(std::string(token).c_str(), nullptr))) {
+      too_large = true;
+      out += '0';
+      continue;
+    }
+    out += token;
+    if (token.size() >= kDigits && token.front() != '"' &&
+        token.find_first_of(".eE") == std::string_view::npos)
+      out += "e0";
   }
   out.reserve(out.size() + simdjson::SIMDJSON_PADDING);
+  return too_large;
 }
 
 // What a name of a collection must be to be one of a file: folders are made of them.
@@ -242,10 +255,10 @@ struct ItemChecker::Impl {
     auto error = parser.parse(line.data(), length, false).get(root);
     if (error == simdjson::NUMBER_ERROR) {
       // Checked as doubles; the line keeps their digits.
-      with_long_integers_as_doubles(line, checked);
+      const bool too_large = with_long_integers_as_doubles(line, checked);
       error = parser.parse(checked.data(), checked.size(), false).get(root);
-      if (error == simdjson::NUMBER_ERROR && line.ends_with('}'))
-        bad("BadNumber", "a number that is larger than any double, or is written as no number is");
+      if (error == simdjson::SUCCESS && too_large)
+        bad("BadNumber", "a number that is larger than any double");
     }
     if (error != simdjson::SUCCESS)
       bad("BrokenJson", std::string("not JSON: ") + simdjson::error_message(error));
