@@ -196,7 +196,8 @@ bool with_long_integers_as_doubles(std::string_view line, std::string& out) {
     if (token.front() != '"' && token.size() > 1 &&
         std::isinf(std::strtod(std::string(token).c_str(), nullptr))) {
       too_large = true;
-      out += '0';
+      // What of it may be written wrongly stays.
+      out.append(token.substr(0, std::min<size_t>(token.find_first_of("eE"), 300))).append("e0");
       continue;
     }
     out += token;

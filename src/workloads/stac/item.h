@@ -15,11 +15,19 @@ namespace millrace::stac {
 //   WrongType    `type` is "Feature"; properties is an object, links an array of objects, assets an object of
 //                objects, stac_extensions an array of texts, bbox four or six numbers; texts are texts
 //   NoId         `id` is a text that is not empty, and no longer than 65,535 bytes
-//   NoCollection `collection` is a text, or the caller knows it (WrongType: longer than 200 bytes, control
-//   characters) NoGeometry   `geometry` is there and has at least one position BadGeometry  its type is one
-//   of GeoJSON's and its coordinates nest as that type says (RFC 7946 section 3.1) NoTime
-//   `properties.datetime`, or else start_datetime, is there BadTime      these, end_datetime, created and
-//   updated are RFC 3339 times
+//   NoCollection `collection` is a text, or the caller knows it
+//                (WrongType: more than 200 bytes, or control characters in it)
+//
+//   NoGeometry   `geometry` is there and has at least one position
+//
+//   BadGeometry  its type is one of GeoJSON's and its coordinates nest as that type says (RFC 7946, 3.1)
+//
+//   BadBox       the south of `bbox` is not north of its north
+//
+//   NoTime       `properties.datetime`, or else start_datetime, is there
+//
+//   BadTime      these, end_datetime, created and updated are RFC 3339 times
+//
 // All else is left as it is. Not thread-safe; keeps its buffers from item to item.
 class ItemChecker {
  public:

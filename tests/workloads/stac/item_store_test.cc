@@ -134,6 +134,61 @@ TEST(ItemStore, ACrashKeepsWhatIsWhole) {
   }
 }
 
+// Without this items that are to be left out stay, others go with them, or a crash between the two files of a
+// chunk makes one of the wrong items.
+TEST(ItemStore, WhatIsNotWantedIsLeftOut) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 30; ++round) {
+    TemporaryFolder folder;
+    const bool crash = round % 2 == 1;
+    std::vector<std::string> expected;
+    std::vector<bool> wanted(50);
+    ItemChecker checker;
+    ItemSpool spool(folder / "spool");
+    {
+      ItemChunk chunk = spool.begin("day");
+      for (size_t i = 0; i < wanted.size(); ++i) {
+        const CheckedItem& item = checker.check(text_of({.id = "item" + std::to_string(i * i)}));
+        wanted[i] = random() % 4 != 0;
+        if (wanted[i]) expected.push_back(item.line);
+        chunk.add(item, 202406, i + 1, 7);
+      }
+      chunk.finish();
+    }
+    std::filesystem::copy(folder / "spool/day.index", folder / "index");
+    {
+      ItemChunk chunk = spool.begin("day");
+      const size_t dropped =
+          chunk.keep_only([&](const ItemRecord& record) { return wanted[record.source - 1]; });
+      EXPECT_EQ(dropped, wanted.size() - expected.size());
+      EXPECT_EQ(chunk.kept().size(), expected.size());
+      if (!crash) chunk.finish();
+    }
+    if (crash)  // the lines were renamed, the index was not
+      std::filesystem::rename(folder / "index", folder / "spool/day.index.part");
+    ItemChunk chunk = spool.begin("day");
+    const size_t kept = chunk.kept().size();
+    ASSERT_LE(kept, expected.size());
+    if (!crash) {
+      EXPECT_EQ(kept, expected.size());
+    }
+    for (const ItemRecord& record : chunk.kept()) EXPECT_EQ(record.revision_us, 7);
+    for (size_t i = kept; i < expected.size(); ++i) chunk.add(checker.check(expected[i]), 202406);
+    chunk.finish();
+    SealReport report;
+    std::vector<ItemSpool::Part> parts = spool.seal({"day"}, false, report);
+    ASSERT_EQ(parts.size(), 1U);
+    ASSERT_EQ(parts[0].items.size(), expected.size());
+    std::string line;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      parts[0].items.read(parts[0].items.records()[i], line);
+      EXPECT_EQ(line, expected[i]);
+    }
+  }
+}
+
 // Without this a disk that forgets bytes makes a file of other items, without a word.
 TEST(ItemStore, ALineThatChangedIsNotGivenOut) {
   TemporaryFolder folder;
