@@ -15,6 +15,7 @@
 #include "objects/store.h"
 #include "workloads/scan/catalog_queries.h"
 #include "workloads/scan/report_style.h"
+#include "workloads/scan/report_text.h"
 #include "workloads/text.h"
 
 namespace millrace::scan {
@@ -28,60 +29,6 @@ constexpr size_t kThumbnailMax = 400 << 10;  // bytes of one
 constexpr size_t kFolders = 14;              // shown
 constexpr size_t kFoldersKept = 20'000;      // counted apart; what comes later counts as "other"
 constexpr size_t kMonths = 48;
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (char c : workloads::printable(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-std::string grouped(int64_t number) {
-  std::string text = std::to_string(number);
-  for (int64_t at = static_cast<int64_t>(text.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3)
-    text.insert(static_cast<size_t>(at), 1, ',');
-  return text;
-}
-
-std::string bytes(int64_t count) {
-  return base::human_bytes(static_cast<uint64_t>(std::max<int64_t>(count, 0)));
-}
-
-// The folder dimmed, the name not; without `root`, the whole path where the pointer rests.
-std::string path_cell(std::string_view whole, std::string_view root) {
-  std::string_view path = whole;
-  if (!root.empty() && path.starts_with(root) && path.size() > root.size()) path.remove_prefix(root.size());
-  size_t slash = path.rfind('/');
-  size_t name = slash == std::string_view::npos ? 0 : slash + 1;
-  return "<span class=path title=\"" + escaped(whole) + "\"><span class=dir>" +
-         escaped(path.substr(0, name)) + "</span>" + escaped(path.substr(name)) + "</span>";
-}
-
-std::string_view color_of(std::string_view type) {
-  for (std::string_view known :
-       {"image", "video", "audio", "blend", "scene", "cache", "document", "spreadsheet", "code"})
-    if (type == known) return known;
-  return "other";
-}
 
 class Page {
  public:
@@ -350,6 +297,7 @@ class Page {
                       kLeft, kWidth, y_of(value, total), y_of(value, total), kLeft - 8,
                       y_of(value, total) + 4, bytes(value)));
     }
+    const double thick = std::min(step * 0.7, 56.0);
     std::string line, bars, labels;
     int64_t sum = before;
     const size_t every = std::max<size_t>(1, list.size() / 12);
@@ -359,7 +307,7 @@ class Page {
       bars += fmt::format(
           "<rect class=month x={:.1f} y={:.1f} width={:.1f} height={:.1f} rx=2><title>{}: {} in {} "
           "files</title></rect>",
-          x + step * 0.15, top, step * 0.7, kTop + high - top, list[i].name, bytes(list[i].size),
+          x + (step - thick) / 2, top, thick, kTop + high - top, list[i].name, bytes(list[i].size),
           grouped(list[i].files));
       line += fmt::format("{}{:.1f},{:.1f}", i == 0 ? "" : " ", x, y_of(sum, total));
       sum += list[i].size;

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "base/strings.h"
+#include "workloads/scan/report_text.h"
 #include "workloads/text.h"
 
 namespace millrace::scan {
@@ -14,17 +14,6 @@ namespace {
 
 constexpr int kNewestShown = 10;
 constexpr int kProblemsShown = 20;
-
-std::string grouped(int64_t number) {
-  std::string text = std::to_string(number);
-  for (int64_t at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<size_t>(at), 1, ',');
-  return text;
-}
-
-std::string bytes(int64_t count) {
-  return base::human_bytes(static_cast<uint64_t>(std::max<int64_t>(count, 0)));
-}
 
 using Out = std::back_insert_iterator<std::string>;
 

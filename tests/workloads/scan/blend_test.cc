@@ -73,6 +73,109 @@ TEST(Blend, NamesTheVersionAsBlenderDoes) {
   EXPECT_EQ(facts_of(blend_sample({502, 1, 8, false}, 0)).blender_version, "5.2");
 }
 
+// Without it: how a scene is written out, and the caches of its simulations, are guesses.
+TEST(Blend, ReadsOutputSettingsAndPointCaches) {
+  BlendWriter w({405, 0, 8, false});
+  w.define("ListBase", {{"void", "*first"}, {"void", "*last"}});
+  w.define("ID", {{"void", "*next"}, {"void", "*prev"}, {"char", "name[66]"}, {"char", "pad[6]"}});
+  w.define("ImageFormatData", {{"char", "imtype"},
+                               {"char", "depth"},
+                               {"char", "planes"},
+                               {"char", "flag"},
+                               {"char", "quality"},
+                               {"char", "compress"},
+                               {"char", "exr_codec"},
+                               {"char", "pad"}});
+  w.define("RenderData", {{"ImageFormatData", "im_format"},
+                          {"int", "sfra"},
+                          {"int", "efra"},
+                          {"int", "framapto"},
+                          {"int", "images"},
+                          {"short", "frs_sec"},
+                          {"short", "pad[3]"}});
+  w.define("ColorManagedViewSettings", {{"char", "look[64]"}, {"float", "exposure"}, {"float", "gamma"}});
+  w.define("ColorManagedColorspaceSettings", {{"char", "name[64]"}});
+  w.define("UnitSettings", {{"float", "scale_length"}, {"char", "system"}, {"char", "pad[3]"}});
+  w.define("Scene", {{"ID", "id"},
+                     {"RenderData", "r"},
+                     {"ColorManagedViewSettings", "view_settings"},
+                     {"ColorManagedColorspaceSettings", "sequencer_colorspace_settings"},
+                     {"UnitSettings", "unit"},
+                     {"int", "use_nodes"},
+                     {"int", "pad"}});
+  w.define("PointCache", {{"void", "*next"},
+                          {"void", "*prev"},
+                          {"int", "flag"},
+                          {"int", "index"},
+                          {"char", "name[64]"},
+                          {"char", "path[1024]"}});
+  w.define("ModifierData", {{"void", "*next"}, {"void", "*prev"}, {"int", "type"}, {"int", "mode"}});
+  w.define("ClothModifierData", {{"ModifierData", "modifier"}, {"PointCache", "*point_cache"}});
+  w.define("ParticleSystem", {{"void", "*next"}, {"void", "*prev"}, {"PointCache", "*pointcache"}});
+  w.define("Object", {{"ID", "id"},
+                      {"short", "type"},
+                      {"short", "pad[3]"},
+                      {"ListBase", "modifiers"},
+                      {"ListBase", "particlesystem"}});
+  w.add("SC", 0x10,
+        w.make("Scene")
+            .text("id.name", "SCshot")
+            .integer("r.sfra", 1)
+            .integer("r.efra", 10)
+            .integer("r.framapto", 100)
+            .integer("r.images", 200)
+            .integer("r.frs_sec", 24)
+            .integer("r.im_format.imtype", 28)
+            .integer("r.im_format.depth", 16)
+            .integer("r.im_format.planes", 32)
+            .integer("r.im_format.quality", 90)
+            .integer("r.im_format.exr_codec", 8)
+            .text("view_settings.look", "High Contrast")
+            .real("view_settings.exposure", 0.5)
+            .real("view_settings.gamma", 1.25)
+            .text("sequencer_colorspace_settings.name", "ACEScct")
+            .integer("unit.system", 1)
+            .integer("use_nodes", 1));
+  auto object = [&](uint64_t at, const char* name) {
+    w.add("OB", at,
+          w.make("Object").text("id.name", name).integer("type", 1).pointer("modifiers.first", at + 1));
+  };
+  auto cloth = [&](uint64_t at, uint64_t cache) {
+    w.add("DATA", at, w.make("ClothModifierData").integer("modifier.type", 22).pointer("point_cache", cache));
+  };
+  object(0x100, "OBflag");  // baked to disk
+  cloth(0x101, 0x102);
+  w.add("DATA", 0x102, w.make("PointCache").integer("flag", 1 | 64).integer("index", 3).text("name", "ab"));
+  object(0x200, "OBsail");  // on disk, but never baked
+  cloth(0x201, 0x202);
+  w.add("DATA", 0x202, w.make("PointCache").integer("flag", 64).text("name", "no"));
+  w.add("OB", 0x300,
+        w.make("Object").text("id.name", "OBdust").integer("type", 1).pointer("particlesystem.first", 0x301));
+  w.add("DATA", 0x301, w.make("ParticleSystem").pointer("pointcache", 0x302));
+  w.add("DATA", 0x302,
+        w.make("PointCache").integer("flag", 512).text("name", "dust").text("path", "//sim\\dust"));
+  BlendFacts facts = facts_of(w.finish());
+  EXPECT_EQ(facts.problem, "");
+  const BlendScene& scene = facts.scenes.at(0);
+  EXPECT_EQ(scene.output_format, "OPEN_EXR_MULTILAYER");
+  EXPECT_EQ(scene.output_color_depth, "16");
+  EXPECT_EQ(scene.output_color_mode, "RGBA");
+  EXPECT_EQ(scene.output_quality, 90);
+  EXPECT_EQ(scene.output_codec, "DWAA");
+  EXPECT_EQ(scene.look, "High Contrast");
+  EXPECT_EQ(scene.exposure, 0.5);
+  EXPECT_EQ(scene.gamma, 1.25);
+  EXPECT_EQ(scene.sequencer_color_space, "ACEScct");
+  EXPECT_EQ(scene.unit_system, "METRIC");
+  EXPECT_EQ(scene.time_remap, "100:200");
+  EXPECT_TRUE(scene.compositing);
+  std::vector<std::string> paths;
+  for (const BlendDependency& dependency : facts.dependencies) paths.push_back(dependency.raw_path);
+  EXPECT_EQ(paths,
+            (std::vector<std::string>{"//blendcache_" + std::string(kBlendNameMark) + "/6162_######_03.bphys",
+                                      "//sim\\dust/dust_######_00.bphys"}));
+}
+
 TEST(Blend, ReadsWhatBlenderBefore250Wrote) {
   // No engine name, 16-bit numbers, short names, no catalogue entry for what came later.
   BlendWriter w({248, 0, 4, true});
