@@ -126,6 +126,7 @@ std::optional<RemoteHead> ls_refs(http::Client& client, const std::string& url, 
         packet("ref-prefix refs/heads/" + branch + "\n") + packet("ref-prefix refs/tags/" + branch + "\n");
   request.body += kFlush;
   request.ca_file = ca_file;
+  request.body_max = kAnswerMax;  // of an error, which on_body does not see
   // Shared with the transfer, which may outlive the wait for it.
   struct Transfer {
     std::promise<http::ClientResponse> response;
