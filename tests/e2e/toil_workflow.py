@@ -5,7 +5,7 @@ import os
 from toil.common import Toil
 from toil.job import Job
 
-SIZE = {"memory": "256Mi", "cores": 1, "disk": "1Mi"}
+SIZE = {"memory": "512Mi", "cores": 1, "disk": "1Mi"}
 PARTS = 10
 
 
