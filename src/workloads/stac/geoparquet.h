@@ -13,7 +13,7 @@
 
 namespace millrace::stac {
 
-inline constexpr uint64_t kRowGroupRows = 20'480;  // a multiple of DuckDB's vectors
+inline constexpr uint64_t kRowGroupRows = 16'384;  // a multiple of DuckDB's vectors
 
 struct GeoParquetOptions {
   std::string temporary_folder;  // holds the file until it is complete
