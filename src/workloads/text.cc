@@ -92,6 +92,32 @@ std::string printable(std::string_view bytes) {
   return out;
 }
 
+std::string html_text(std::string_view bytes) {
+  std::string out;
+  for (char c : printable(bytes)) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
 std::string shortened(std::string text, size_t bytes_max) {
   constexpr std::string_view kMore = "…";
   if (text.size() <= bytes_max) return text;

@@ -21,6 +21,9 @@ std::string storage_bytes(std::string_view text);
 // "\xNN" too.
 std::string printable(std::string_view bytes);
 
+// For text and quoted attributes of HTML: printable() with what means something there escaped.
+std::string html_text(std::string_view bytes);
+
 // The first `bytes_max` bytes at most, cut between characters, with "…" where something was cut off.
 std::string shortened(std::string text, size_t bytes_max);
 

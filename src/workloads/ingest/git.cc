@@ -281,6 +281,14 @@ void throw_git_error(const base::ChildRun& run, std::string_view what) {
                                                          : "exit-" + std::to_string(run.end.exit_code));
 }
 
+void RemoteHead::is_named(const std::string& name, const std::string& tag) {
+  branch = name;
+  if (commit.empty()) commit = tag;
+  if (commit.empty())
+    throw base::NotFoundError("the remote has no branch or tag '" + workloads::printable(name) + "'",
+                              "no-branch");
+}
+
 RemoteHead Git::ls_remote(const std::string& url, const std::string& branch, const std::string& home,
                           const GitLimits& limits) const {
   std::vector<std::string> arguments{"ls-remote", "--symref", "--", url};
@@ -304,13 +312,7 @@ RemoteHead Git::ls_remote(const std::string& url, const std::string& branch, con
     else if (name.starts_with("refs/tags/" + branch))
       tag = value;  // the last one is what an annotated tag points to
   }
-  if (!branch.empty()) {
-    head.branch = branch;
-    if (head.commit.empty()) head.commit = tag;
-    if (head.commit.empty())
-      throw base::NotFoundError("the remote has no branch or tag '" + workloads::printable(branch) + "'",
-                                "no-branch");
-  }
+  if (!branch.empty()) head.is_named(branch, tag);
   return head;
 }
 

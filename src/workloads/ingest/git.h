@@ -53,6 +53,9 @@ struct GitLimits {
 struct RemoteHead {
   std::string commit;  // hexadecimal; empty: an empty repository
   std::string branch;  // "main"; empty when HEAD is no branch
+  // It was the branch that was asked for by name, or else a tag of that name, at `tag`. NotFoundError
+  // ("no-branch") when there is neither.
+  void is_named(const std::string& name, const std::string& tag);
 };
 
 // Thread-safe. Failures are typed: NotFoundError (no such repository, code "not-found"; branch, "no-branch";

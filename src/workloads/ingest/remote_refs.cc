@@ -12,8 +12,6 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "base/url.h"
-#include "workloads/ingest/outcome.h"
-#include "workloads/text.h"
 
 namespace millrace::ingest {
 namespace {
@@ -93,13 +91,7 @@ std::optional<RemoteHead> parse_ls_refs(std::string_view answer, const std::stri
     }
   }
   if (!flushed) return std::nullopt;
-  if (!branch.empty()) {
-    head.branch = branch;
-    if (head.commit.empty()) head.commit = tag;
-    if (head.commit.empty())
-      throw base::NotFoundError("the remote has no branch or tag '" + workloads::printable(branch) + "'",
-                                "no-branch");
-  }
+  if (!branch.empty()) head.is_named(branch, tag);
   return head;
 }
 

@@ -11,34 +11,9 @@
 namespace millrace::ingest {
 namespace {
 
-constexpr size_t kFailuresShown = 1000;  // without scripts; the table has them all
+using workloads::html_text;
 
-// Every byte that means something in HTML, also within attributes.
-std::string html(std::string_view bytes) {
-  std::string out;
-  for (char c : workloads::printable(bytes)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
+constexpr size_t kFailuresShown = 1000;  // without scripts; the table has them all
 
 // JSON within a script element: nothing that could end it.
 std::string script_json(const base::json::value& value) {
@@ -47,8 +22,8 @@ std::string script_json(const base::json::value& value) {
 
 // A link only to what a browser may open without running anything.
 std::string link(const std::string& url, const std::string& text) {
-  if (!url.starts_with("https://") && !url.starts_with("http://")) return html(text);
-  return "<a href=\"" + html(url) + "\" rel=\"noreferrer\">" + html(text) + "</a>";
+  if (!url.starts_with("https://") && !url.starts_with("http://")) return html_text(text);
+  return "<a href=\"" + html_text(url) + "\" rel=\"noreferrer\">" + html_text(text) + "</a>";
 }
 
 std::string duration(int64_t ms) {
@@ -144,10 +119,11 @@ void summary(const Report& report, base::TimeMs now, const std::function<void(st
   std::string text =
       "<h1>Ingest: " + std::to_string(report.rows.size()) + " repositories</h1><p class=\"soft\">";
   if (report.started != 0)
-    text += html(base::iso8601(report.started)) + ", " +
-            html(duration(std::max<int64_t>(0, report.finished - report.started))) + " from first to last · ";
+    text += html_text(base::iso8601(report.started)) + ", " +
+            html_text(duration(std::max<int64_t>(0, report.finished - report.started))) +
+            " from first to last · ";
   text += std::to_string(report.sources.size()) + (report.sources.size() == 1 ? " result" : " results") +
-          " · page made " + html(base::iso8601(now)) + "</p>";
+          " · page made " + html_text(base::iso8601(now)) + "</p>";
   text += "<div class=\"bar\" role=\"img\" aria-label=\"share of outcomes\">";
   for (size_t i = 0; i < kStatuses; ++i)
     if (report.counts[i] != 0)
@@ -161,7 +137,7 @@ void summary(const Report& report, base::TimeMs now, const std::function<void(st
     text += "<div class=\"tile\"><b>" + std::to_string(report.counts[i]) + "</b><span class=\"dot b-" + name +
             "\"></span>" + name + "</div>";
   }
-  text += "<div class=\"tile\"><b>" + html(base::human_bytes(bytes)) + "</b>published, " +
+  text += "<div class=\"tile\"><b>" + html_text(base::human_bytes(bytes)) + "</b>published, " +
           std::to_string(files) + " files</div></div>";
   if (report.duplicates > 0 || report.strangers > 0) {
     text += "<p class=\"soft\">";
@@ -173,7 +149,7 @@ void summary(const Report& report, base::TimeMs now, const std::function<void(st
   }
   if (!report.problems.empty()) {
     text += "<h2 class=\"failed\">Results that could not be read</h2><ul>";
-    for (const std::string& problem : report.problems) text += "<li>" + html(problem) + "</li>";
+    for (const std::string& problem : report.problems) text += "<li>" + html_text(problem) + "</li>";
     text += "</ul>";
   }
   out(text);
@@ -193,7 +169,7 @@ void reasons(const Report& report, const std::function<void(std::string_view)>& 
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   std::string text = "<h2>Why " + std::to_string(report.failed()) + " are not done</h2><p>";
   for (const auto& [reason, count] : sorted)
-    text += "<b>" + std::to_string(count) + "</b>&nbsp;" + html(reason) + " &emsp; ";
+    text += "<b>" + std::to_string(count) + "</b>&nbsp;" + html_text(reason) + " &emsp; ";
   text +=
       "</p><div class=\"scroll tall\"><table><thead><tr><th "
       "class=\"n\">row</th><th>repository</th><th>outcome</th>"
@@ -204,11 +180,11 @@ void reasons(const Report& report, const std::function<void(std::string_view)>& 
     if (!row.failed()) continue;
     if (shown++ == kFailuresShown) break;
     const std::string status(to_text(row.status));
-    std::string reason = html(row.reason.empty() ? row.code : row.reason);
+    std::string reason = html_text(row.reason.empty() ? row.code : row.reason);
     if (!row.log_uri.empty())
       reason += " · " + link(row.log_uri, row.log_uri.starts_with("http") ? "log" : row.log_uri);
-    out("<tr><td class=\"n\">" + std::to_string(row.row) + "</td><td class=\"repo\">" + html(name_of(row)) +
-        "</td><td class=\"" + status + "\">" + status + "</td><td>" +
+    out("<tr><td class=\"n\">" + std::to_string(row.row) + "</td><td class=\"repo\">" +
+        html_text(name_of(row)) + "</td><td class=\"" + status + "\">" + status + "</td><td>" +
         (row.status == Status::kLost ? "" : std::string(to_text(row.step))) + "</td><td class=\"why\">" +
         reason + "</td></tr>");
   }
@@ -235,7 +211,7 @@ void steps(const Report& report, const std::function<void(std::string_view)>& ou
     text += "<tr><td>" + std::string(to_text(static_cast<Step>(i))) + "</td><td class=\"n\">" +
             std::to_string(times.size()) + "</td><td class=\"n\">" + duration(all) + "</td><td class=\"n\">" +
             duration(times[times.size() / 2]) + "</td><td class=\"n\">" + duration(times.back()) +
-            "</td><td class=\"repo\">" + html(name_of(*slowest)) + "</td></tr>";
+            "</td><td class=\"repo\">" + html_text(name_of(*slowest)) + "</td></tr>";
   }
   if (text.empty()) return;
   out("<h2>Time by step</h2><div class=\"scroll\"><table><thead><tr><th>step</th><th "

@@ -60,13 +60,7 @@ class AsfReader {
 
   void read() {
     facts_.container = "asf";
-    try {
-      walk();
-    } catch (...) {
-      conclude();
-      throw;
-    }
-    conclude();
+    conclude_after([this] { walk(); }, [this] { conclude(); });
     if (streams_.empty()) corrupt("ASF without a stream, its end", bytes_.size());
   }
 

@@ -33,13 +33,7 @@ class AviReader {
 
   void read() {
     facts_.container = "avi";
-    try {
-      walk();
-    } catch (...) {
-      conclude();
-      throw;
-    }
-    conclude();
+    conclude_after([this] { walk(); }, [this] { conclude(); });
     if (streams_.empty()) corrupt("AVI without a stream, its end", bytes_.size());
     if (!movie_) corrupt("truncated: AVI without its media data, end", bytes_.size());
   }
@@ -231,20 +225,7 @@ class AviReader {
   }
 
   void adopt(AviStream& stream) {
-    VideoFacts& v = stream.video;
-    facts_.resolution_x = v.resolution_x;
-    facts_.resolution_y = v.resolution_y;
-    facts_.codec = v.codec;
-    facts_.fourcc = v.fourcc;
-    facts_.profile = v.profile;
-    facts_.pixel_format = v.pixel_format;
-    facts_.bit_depth = v.bit_depth;
-    facts_.chroma = v.chroma;
-    facts_.color_primaries = v.color_primaries;
-    facts_.color_transfer = v.color_transfer;
-    facts_.color_matrix = v.color_matrix;
-    facts_.color_range = v.color_range;
-    facts_.sample_aspect = v.sample_aspect;
+    take_picture(stream.video, facts_);
     if (stream.rate && stream.scale && stream.rate / stream.scale < 1000)
       facts_.fps = reduced(stream.rate, stream.scale);
     else if (frame_us_)

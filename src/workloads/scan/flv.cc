@@ -106,13 +106,7 @@ class FlvReader {
 
   void read() {
     facts_.container = "flv";
-    try {
-      walk();
-    } catch (...) {
-      conclude();
-      throw;
-    }
-    conclude();
+    conclude_after([this] { walk(); }, [this] { conclude(); });
     if (!video_ && !audio_) corrupt("FLV without a stream, its end", bytes_.size());
     check_whole();
   }

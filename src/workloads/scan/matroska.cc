@@ -67,13 +67,7 @@ class MatroskaReader {
   MatroskaReader(MediaBytes& bytes, VideoFacts& facts) : bytes_(bytes), facts_(facts) {}
 
   void read() {
-    try {
-      walk();
-    } catch (...) {
-      conclude();
-      throw;
-    }
-    conclude();
+    conclude_after([this] { walk(); }, [this] { conclude(); });
     if (tracks_.empty()) corrupt("Matroska without tracks: truncated before them; its end", bytes_.size());
   }
 

@@ -33,13 +33,7 @@ class Mp4Reader {
   Mp4Reader(MediaBytes& bytes, VideoFacts& facts) : bytes_(bytes), facts_(facts) {}
 
   void read() {
-    try {
-      walk();
-    } catch (...) {
-      conclude();
-      throw;
-    }
-    conclude();
+    conclude_after([this] { walk(); }, [this] { conclude(); });
     if (!moov_)
       corrupt("no moov box: the recording was never finished, or the file is truncated, its end",
               bytes_.size());
@@ -393,20 +387,8 @@ class Mp4Reader {
 
   void adopt(const Mp4Track& track) {
     const VideoFacts& v = track.video;
-    facts_.resolution_x = v.resolution_x;
-    facts_.resolution_y = v.resolution_y;
-    facts_.codec = v.codec;
-    facts_.fourcc = v.fourcc;
-    facts_.profile = v.profile;
-    facts_.pixel_format = v.pixel_format;
-    facts_.bit_depth = v.bit_depth;
-    facts_.chroma = v.chroma;
-    facts_.color_primaries = v.color_primaries;
-    facts_.color_transfer = v.color_transfer;
-    facts_.color_matrix = v.color_matrix;
-    facts_.color_range = v.color_range;
+    take_picture(v, facts_);
     facts_.hdr = v.hdr;
-    facts_.sample_aspect = v.sample_aspect;
     facts_.rotation = v.rotation;
     if (track.sample_count && track.sample_count < INT64_MAX)
       facts_.frame_count = static_cast<int64_t>(track.sample_count);

@@ -84,13 +84,7 @@ class MxfReader {
 
   void read() {
     facts_.container = "mxf";
-    try {
-      walk();
-    } catch (...) {
-      conclude();
-      throw;
-    }
-    conclude();
+    conclude_after([this] { walk(); }, [this] { conclude(); });
     if (facts_.video_streams == 0 && facts_.audio_streams.empty() && facts_.subtitle_streams == 0)
       corrupt("MXF without a description of what it carries, its end", bytes_.size());
     if (open_)

@@ -21,6 +21,8 @@
 namespace millrace::scan {
 namespace {
 
+using workloads::html_text;
+
 namespace json = base::json;
 
 constexpr int64_t kListRows = 50;
@@ -84,7 +86,7 @@ class Page {
     put(fmt::format(
         "</main><footer>Made by <code>millrace catalog report</code> on {} from {}. Nothing in this page "
         "is fetched from anywhere.</footer></body></html>\n",
-        now_, escaped(database_)));
+        now_, html_text(database_)));
     out_.publish();
   }
 
@@ -103,18 +105,18 @@ class Page {
         "content=\"width=device-width\">"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';img-src data:;style-src "
         "'unsafe-inline'\"><title>");
-    put(escaped(title_));
+    put(html_text(title_));
     put("</title><style>");
     put(kReportStyle);
-    put("</style></head><body><header><h1>" + escaped(title_) + "</h1><p>");
+    put("</style></head><body><header><h1>" + html_text(title_) + "</h1><p>");
     if (const json::object* scan = base::find_object(facts_, "last_scan")) {
       const std::string status(base::find_string(*scan, "status").value_or(""));
       put(fmt::format("Last scan {} <span class=\"pill {}\">{}</span>",
-                      escaped(base::find_string(*scan, "started").value_or("").substr(0, 16)),
+                      html_text(base::find_string(*scan, "started").value_or("").substr(0, 16)),
                       status == "complete"  ? "good"
                       : status == "partial" ? "warn"
                                             : "bad",
-                      escaped(status)));
+                      html_text(status)));
     }
     put("</p><nav>");
     link("missing", "missing files", fact("missing_dependencies"), "bad");
@@ -162,14 +164,15 @@ class Page {
       const double share = static_cast<double>(size) / all;
       if (share >= 0.002)
         put(fmt::format("<i style=\"flex:{:.4f};background:var(--{})\" title=\"{}: {}\"></i>", share,
-                        color_of(type), escaped(type), bytes(size)));
+                        color_of(type), html_text(type), bytes(size)));
     });
     put("</div><table><tr><th>Type<th class=n>Files<th class=n>Size<th class=n>Share</tr>");
     each([&](const std::string& type, int64_t files, int64_t size) {
       put(fmt::format(
           "<tr><td><span class=dot style=\"background:var(--{})\"></span>{}<td class=n>{}<td class=n>{}<td "
           "class=n>{:.1f} %</tr>",
-          color_of(type), escaped(type), grouped(files), bytes(size), static_cast<double>(size) * 100 / all));
+          color_of(type), html_text(type), grouped(files), bytes(size),
+          static_cast<double>(size) * 100 / all));
     });
     put("</table></section>");
   }
@@ -220,7 +223,7 @@ class Page {
     put(fmt::format(
         "<section id=folders><h2>Largest folders</h2><p>Below <span class=path>{}</span></p><table>"
         "<tr><th>Folder<th><th class=n>Files<th class=n>Size</tr>",
-        escaped(root_)));
+        html_text(root_)));
     for (const auto& [name, folder] : sorted) {
       put(
           fmt::format("<tr><td>{}<td style=\"width:26%\"><div class=bar style=\"margin-top:6px\"><i "
@@ -400,13 +403,13 @@ class Page {
       put(fmt::format(
           "<figure title=\"{}\"><div><img alt=\"\" src=\"data:{};base64,{}\"></div><figcaption><span "
           "class=dot style=\"background:var(--{})\"></span>{}<small>{}</small></figcaption></figure>",
-          escaped(entry.path), mime, base::base64(content), color_of(entry.type), escaped(name),
-          escaped(entry.text)));
+          html_text(entry.path), mime, base::base64(content), color_of(entry.type), html_text(name),
+          html_text(entry.text)));
     }
     if (shown == 0) return;
     put("</div>");
     if (!thumbnail_problem_.empty())
-      put("<p class=more>Some are missing: " + escaped(thumbnail_problem_) + "</p>");
+      put("<p class=more>Some are missing: " + html_text(thumbnail_problem_) + "</p>");
     put("</section>");
   }
 
@@ -435,7 +438,7 @@ class Page {
   }
 
   static std::string text(const sql::Statement& row, int column) {
-    return row.is_null(column) ? "" : escaped(row.text(column));
+    return row.is_null(column) ? "" : html_text(row.text(column));
   }
 
   void missing() {
@@ -493,7 +496,7 @@ class Page {
                "<td>{}<td><span class=dot style=\"background:var(--{})\"></span>{}<td class=n>{}<td "
                "class=n>{}",
                shown_path(row.text(3)), color_of(row.text(0)), text(row, 0), bytes(row.int64(1)),
-               row.is_null(2) ? "" : escaped(row.text(2).substr(0, 10)));
+               row.is_null(2) ? "" : html_text(row.text(2).substr(0, 10)));
          });
   }
 
@@ -526,12 +529,12 @@ class Page {
       put(fmt::format(
           "<tr><td class=n style=\"text-align:left\">{}<td><span class=\"pill {}\">{}</span><td>{}<td "
           "class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}</tr>",
-          escaped(row.text(2).substr(0, 16)),
+          html_text(row.text(2).substr(0, 16)),
           status == "complete"  ? "good"
           : status == "running" ? ""
           : status == "partial" ? "warn"
                                 : "bad",
-          escaped(status), path_cell(row.text(11), ""), grouped(row.int64(4)), grouped(row.int64(5)),
+          html_text(status), path_cell(row.text(11), ""), grouped(row.int64(4)), grouped(row.int64(5)),
           grouped(row.int64(6)), grouped(row.int64(7)), grouped(row.int64(8)), bytes(row.int64(9))));
     });
     put("</table></div></section>");

@@ -7,31 +7,7 @@
 
 namespace millrace::scan {
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (char c : workloads::printable(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
+using workloads::html_text;
 
 std::string grouped(int64_t number) {
   std::string text = std::to_string(number);
@@ -49,8 +25,8 @@ std::string path_cell(std::string_view whole, std::string_view root) {
   if (!root.empty() && path.starts_with(root) && path.size() > root.size()) path.remove_prefix(root.size());
   size_t slash = path.rfind('/');
   size_t name = slash == std::string_view::npos ? 0 : slash + 1;
-  return "<span class=path title=\"" + escaped(whole) + "\"><span class=dir>" +
-         escaped(path.substr(0, name)) + "</span>" + escaped(path.substr(name)) + "</span>";
+  return "<span class=path title=\"" + html_text(whole) + "\"><span class=dir>" +
+         html_text(path.substr(0, name)) + "</span>" + html_text(path.substr(name)) + "</span>";
 }
 
 std::string_view color_of(std::string_view type) {

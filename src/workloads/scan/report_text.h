@@ -7,9 +7,6 @@
 
 namespace millrace::scan {
 
-// For text and for quoted attributes; control characters made visible.
-std::string escaped(std::string_view text);
-
 // 1234567 as "1,234,567".
 std::string grouped(int64_t number);
 

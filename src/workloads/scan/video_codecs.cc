@@ -353,4 +353,20 @@ void complete_video_facts(VideoFacts& facts) {
   }
 }
 
+void take_picture(const VideoFacts& stream, VideoFacts& facts) {
+  facts.resolution_x = stream.resolution_x;
+  facts.resolution_y = stream.resolution_y;
+  facts.codec = stream.codec;
+  facts.fourcc = stream.fourcc;
+  facts.profile = stream.profile;
+  facts.pixel_format = stream.pixel_format;
+  facts.bit_depth = stream.bit_depth;
+  facts.chroma = stream.chroma;
+  facts.color_primaries = stream.color_primaries;
+  facts.color_transfer = stream.color_transfer;
+  facts.color_matrix = stream.color_matrix;
+  facts.color_range = stream.color_range;
+  facts.sample_aspect = stream.sample_aspect;
+}
+
 }  // namespace millrace::scan

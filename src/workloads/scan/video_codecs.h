@@ -36,6 +36,8 @@ void read_aac_config(std::string_view config, AudioStream& stream);
 
 // Derives pixel_format (planar YUV codecs), hdr and display_aspect from what is known.
 void complete_video_facts(VideoFacts& facts);
+// What a stream says of its picture: size, coding, colour, sample aspect.
+void take_picture(const VideoFacts& stream, VideoFacts& facts);
 
 void set_color_codes(VideoFacts& facts, unsigned primaries, unsigned transfer, unsigned matrix);
 

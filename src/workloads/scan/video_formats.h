@@ -8,6 +8,18 @@
 
 namespace millrace::scan {
 
+// Runs `conclude` after `walk`, also when that breaks off: what was read until then is worth keeping.
+template <typename Walk, typename Conclude>
+void conclude_after(const Walk& walk, const Conclude& conclude) {
+  try {
+    walk();
+  } catch (...) {
+    conclude();
+    throw;
+  }
+  conclude();
+}
+
 void read_mp4(MediaBytes& bytes, VideoFacts& facts);       // ISO 14496-12, 14496-14, QuickTime File Format
 void read_matroska(MediaBytes& bytes, VideoFacts& facts);  // RFC 8794 (EBML), RFC 9559 (Matroska), WebM
 

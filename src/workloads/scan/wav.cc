@@ -44,13 +44,7 @@ class WavReader {
   WavReader(MediaBytes& bytes, VideoFacts& facts) : bytes_(bytes), facts_(facts) {}
 
   void read() {
-    try {
-      walk();
-    } catch (...) {
-      conclude();
-      throw;
-    }
-    conclude();
+    conclude_after([this] { walk(); }, [this] { conclude(); });
     if (!format_) corrupt("a wave file without a format, its end", bytes_.size());
     if (!data_) corrupt("a wave file without sound, its end", bytes_.size());
   }
