@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "base/url.h"
+#include "workloads/ingest/outcome.h"
 
 namespace millrace::ingest {
 namespace {
