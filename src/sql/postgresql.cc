@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "sql/connection.h"
 #include "sql/copy_in.h"
+#include "sql/copy_out.h"
 
 namespace millrace::sql {
 namespace {
@@ -230,6 +231,51 @@ class PostgresqlCopy final : public CopyIn {
   bool ended_ = false;
 };
 
+class PostgresqlCopyOut final : public CopyOut {
+ public:
+  PostgresqlCopyOut(Link& link, std::string_view sql) : link_(link) {
+    Result result(PQexec(link_.connection, std::string(sql).c_str()));
+    if (PQresultStatus(result.get()) != PGRES_COPY_OUT) link_.raise(result.get());
+  }
+  ~PostgresqlCopyOut() override {
+    if (ended_) return;
+    if (PGcancel* cancel = PQgetCancel(link_.connection)) {
+      std::array<char, 256> why{};
+      PQcancel(cancel, why.data(), static_cast<int>(why.size()));
+      PQfreeCancel(cancel);
+    }
+    // What was under way still has to be read, cancelled or not.
+    char* bytes = nullptr;
+    while (PQgetCopyData(link_.connection, &bytes, 0) > 0) PQfreemem(bytes);
+    while (Result(PQgetResult(link_.connection))) {
+    }
+  }
+  PostgresqlCopyOut(const PostgresqlCopyOut&) = delete;
+  PostgresqlCopyOut& operator=(const PostgresqlCopyOut&) = delete;
+
+  bool read(std::string& bytes) override {
+    if (ended_) return false;
+    char* piece = nullptr;
+    const int size = PQgetCopyData(link_.connection, &piece, 0);
+    if (size > 0) {
+      bytes.append(piece, static_cast<size_t>(size));
+      PQfreemem(piece);
+      return true;
+    }
+    ended_ = true;
+    if (size < -1) link_.raise(nullptr);
+    Result failed;
+    while (Result result{PQgetResult(link_.connection)})
+      if (PQresultStatus(result.get()) != PGRES_COMMAND_OK && !failed) failed = std::move(result);
+    if (failed) link_.raise(failed.get());
+    return false;
+  }
+
+ private:
+  Link& link_;
+  bool ended_ = false;
+};
+
 // A password that nobody encoded, so that parts of it were taken for host, port or database; what the server
 // or libpq say of those would show it.
 bool is_odd(const std::string& url, const PQconninfoOption* options) {
@@ -299,6 +345,9 @@ class PostgresqlConnection final : public Connection {
   }
   int64_t changes() const override { return link_.changes; }
   std::unique_ptr<CopyIn> copy(std::string_view sql) { return std::make_unique<PostgresqlCopy>(link_, sql); }
+  std::unique_ptr<CopyOut> copy_out(std::string_view sql) {
+    return std::make_unique<PostgresqlCopyOut>(link_, sql);
+  }
 
  private:
   Link link_;
@@ -313,6 +362,11 @@ std::unique_ptr<Connection> open_postgresql(const std::string& url) {
 std::unique_ptr<CopyIn> copy_in(Connection& connection, std::string_view sql) {
   if (auto* postgresql = dynamic_cast<PostgresqlConnection*>(&connection)) return postgresql->copy(sql);
   throw base::UsageError("COPY … FROM STDIN is PostgreSQL's");
+}
+
+std::unique_ptr<CopyOut> copy_out(Connection& connection, std::string_view sql) {
+  if (auto* postgresql = dynamic_cast<PostgresqlConnection*>(&connection)) return postgresql->copy_out(sql);
+  throw base::UsageError("COPY … TO STDOUT is PostgreSQL's");
 }
 
 }  // namespace millrace::sql

@@ -1,5 +1,6 @@
 #include "workloads/load/binary_rows.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -57,8 +58,8 @@ void BinaryRows::add_int64(int64_t value) {
   put<int64_t>(value);
 }
 
-void BinaryRows::add(Type type, const Value& value) {
-  switch (type) {
+void BinaryRows::add(const Column& column, const Value& value) {
+  switch (column.type) {
     case Type::kBool:
       put<int32_t>(1);
       bytes_ += static_cast<char>(value.integer);
@@ -75,7 +76,7 @@ void BinaryRows::add(Type type, const Value& value) {
       add_int64(value.integer);
       return;
     case Type::kNumeric:
-      put_numeric(value.text);
+      put_numeric(column, value.text);
       return;
     case Type::kFloat:
       put<int32_t>(4);
@@ -113,7 +114,7 @@ void BinaryRows::add(Type type, const Value& value) {
 }
 
 // numeric_recv(): digits in base 10,000, the weight of the first, the sign, and the decimals to show.
-void BinaryRows::put_numeric(std::string_view text) {
+void BinaryRows::put_numeric(const Column& column, std::string_view text) {
   constexpr int16_t kNegative = 0x4000;
   constexpr auto kNan = static_cast<int16_t>(0xc000);
   if (text == "NaN") {
@@ -126,9 +127,11 @@ void BinaryRows::put_numeric(std::string_view text) {
   }
   Decimal decimal;
   parse_decimal(text, decimal);
-  // As written, trailing zeros included: 1.50 stays 1.50.
+  // As the column has it, else as written, trailing zeros included: 1.50 stays 1.50.
   const size_t point = text.find('.');
-  const size_t scale = point == std::string_view::npos ? 0 : text.size() - point - 1;
+  const size_t scale = column.precision > 0              ? static_cast<size_t>(std::max(column.scale, 0))
+                       : point == std::string_view::npos ? 0
+                                                         : text.size() - point - 1;
   if (scale > 16'383 || decimal.whole.size() > 131'072)
     throw base::CorruptError("a number with too many digits");
   const size_t length_at = bytes_.size();

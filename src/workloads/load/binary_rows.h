@@ -18,8 +18,9 @@ class BinaryRows {
 
   void begin_row(size_t columns);
   void add_null();
-  // `value` as parse_value() left it; kOther as text. Arrays of bytes that a type's receive function reads.
-  void add(Type type, const Value& value);
+  // `value` as parse_value() left it for the column; kOther as text. Arrays of bytes that a type's receive
+  // function reads, and its send function gives.
+  void add(const Column& column, const Value& value);
   void add_int64(int64_t value);
   // Takes the row back that was begun last.
   void drop_row();
@@ -34,7 +35,7 @@ class BinaryRows {
   template <typename Number>
   void put(Number number);
   void put_bytes(const void* bytes, size_t size);
-  void put_numeric(std::string_view text);
+  void put_numeric(const Column& column, std::string_view text);
 
   std::string bytes_;
   size_t row_ = 0;

@@ -15,6 +15,7 @@ namespace millrace::load {
 namespace {
 
 constexpr int kRoundsMax = 5;  // an object that is overwritten all the time has to be given up some day
+constexpr uint64_t kPackedTimes = 4;   // what compressed files grow by, roughly
 constexpr uint64_t kStopEvery = 4096;  // rows between looks at the stop signal
 
 namespace json = base::json;
@@ -105,6 +106,7 @@ class Load {
           target["updated"] = o.applied.updated;
           target["deleted"] = o.applied.deleted;
           target["unchanged"] = o.applied.unchanged;
+          if (o.applied.not_sent) target["not_sent"] = o.applied.not_sent;
           result_.count("rows", o.rows);
           result_.count("inserted", o.applied.inserted);
           result_.count("updated", o.applied.updated);
@@ -230,6 +232,10 @@ class Load {
       if (!match.left_out.empty())
         options_.say("not in the file, so left to their defaults: column " +
                      base::join(match.left_out, ", "));
+      match.plan.compare = options_.compare;
+      match.plan.source_bytes =
+          source_->version().size *
+          (shape.compression == Compression::kNone && shape.format != Format::kParquet ? 1 : kPackedTimes);
       rejects_.begin(shown, outcome.version.name);
       std::string checksum;
       pass(target, shape, read, match.plan, outcome, checksum);

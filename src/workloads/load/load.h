@@ -36,6 +36,7 @@ struct LoadOptions {
   std::string iam_role;  // Redshift: an ARN; empty: the cluster's default
   std::string rejects;   // where; empty: nowhere
   RejectLimit max_rejects;
+  Comparing compare = Comparing::kWhenItPays;
   std::string job;  // for the ledger
   int64_t attempt = 1;
   // A sentence for people, as it happens.

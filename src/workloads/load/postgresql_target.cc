@@ -1,15 +1,13 @@
 #include <algorithm>
-#include <exception>
-#include <thread>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
 #include "sql/connection.h"
-#include "sql/copy_in.h"
-#include "workloads/bounded_queue.h"
 #include "workloads/load/binary_rows.h"
 #include "workloads/load/canonical.h"
+#include "workloads/load/comparison.h"
+#include "workloads/load/copy_sender.h"
 #include "workloads/load/ledger.h"
 #include "workloads/load/target.h"
 
@@ -17,46 +15,8 @@ namespace millrace::load {
 namespace {
 
 constexpr size_t kSendBytes = 512 * 1024;
-constexpr size_t kSendQueue = 8;
 constexpr int64_t kCountMax = 5'000'000;  // rows, by the statistics: above it the count before is theirs
 constexpr const char* kStage = "pg_temp.millrace_stage";
-
-// Sends what add() encoded, in a thread of its own: encoding and the server work at the same time.
-class Sender {
- public:
-  Sender(sql::Connection& connection, const std::string& command)
-      : copy_(sql::copy_in(connection, command)), queue_(kSendQueue), thread_([this] { send(); }) {}
-  ~Sender() {
-    queue_.abort();
-    if (thread_.joinable()) thread_.join();
-  }
-  Sender(const Sender&) = delete;
-  Sender& operator=(const Sender&) = delete;
-
-  // False: sending failed; finish() says why.
-  bool push(std::string bytes) { return queue_.push(std::move(bytes)); }
-  int64_t finish() {
-    queue_.close();
-    thread_.join();
-    if (error_) std::rethrow_exception(error_);
-    return copy_->finish();
-  }
-
- private:
-  void send() {
-    try {
-      while (auto bytes = queue_.pop()) copy_->write(*bytes);
-    } catch (...) {
-      error_ = std::current_exception();
-      queue_.abort();
-    }
-  }
-
-  std::unique_ptr<sql::CopyIn> copy_;
-  workloads::BoundedQueue<std::string> queue_;
-  std::exception_ptr error_;
-  std::thread thread_;
-};
 
 Type type_of_oid(int64_t oid) {
   switch (oid) {  // pg_type.dat
@@ -186,9 +146,10 @@ class PostgresqlTarget final : public Target {
 
   void prepare(const Plan& plan) override {
     sender_.reset();
+    sieve_.reset();
     plan_ = plan;
     if (!savepoint_) {
-      count_before();
+      estimate_before();
       connection_->execute("SAVEPOINT millrace");
       savepoint_ = true;
     } else {
@@ -210,18 +171,31 @@ class PostgresqlTarget final : public Target {
       names_ += (names_.empty() ? "" : ", ") + sql_name(planned.column.name);
     deleted_ = 0;
     if (direct_) {
-      if (plan_.mode == Mode::kReplace && !empty_) delete_all();
+      if (plan_.mode == Mode::kReplace && !empty_) {
+        delete_all();
+      } else {
+        count_before();
+      }
       sender_.emplace(*connection_,
                       "COPY " + name_.sql() + " (" + names_ + ") FROM STDIN WITH (FORMAT binary)");
-    } else {
-      make_stage();
-      sender_.emplace(*connection_, std::string("COPY ") + kStage + " FROM STDIN WITH (FORMAT binary)");
     }
     rows_ = BinaryRows();
+    begins_.clear();
     numbers_ = {};
+    staged_ = false;
+    if (direct_) return;
+    if (auto comparison = empty_ ? std::nullopt : compare(*connection_, name_, plan_, before_)) {
+      header_ = rows_.take();
+      sieve_.emplace(*connection_, std::move(*comparison));
+    } else {
+      count_before();
+      header_.clear();
+      stage();
+    }
   }
 
   bool add(const Row& row, Problem& problem) override {
+    const size_t begin = rows_.size();
     rows_.begin_row(plan_.columns.size() + (direct_ ? 0 : 1));
     for (const PlannedColumn& planned : plan_.columns) {
       const Cell& cell = row.cells[planned.cell];
@@ -231,7 +205,7 @@ class PostgresqlTarget final : public Target {
       if (null) {
         rows_.add_null();
       } else if (!reason) {
-        rows_.add(column.type, value_);
+        rows_.add(column, value_);
       }
       if (reason) {
         rows_.drop_row();
@@ -242,15 +216,27 @@ class PostgresqlTarget final : public Target {
       }
     }
     if (!direct_) rows_.add_int64(numbers_.next(row.line));
-    if (rows_.size() >= kSendBytes && !sender_->push(rows_.take())) sender_->finish();  // throws
+    if (sieve_) begins_.push_back(static_cast<uint32_t>(begin));
+    if (rows_.size() >= kSendBytes) send_rows();
     return true;
   }
 
   bool finish_rows(const std::function<void(const Problem&)>& reject) override {
+    if (sieve_) {
+      send_rows();
+      sieve_->finish();
+      send_passed();
+      copied_ = sieve_->kept_back();
+      if (const auto rows = sieve_->table_rows(); rows && !estimated_)
+        before_ = *rows;
+      else
+        count_before();
+      if (!staged_) return true;
+    }
     rows_.end();
     sender_->push(rows_.take());
     try {
-      copied_ = sender_->finish();
+      copied_ = sender_->finish() + (sieve_ ? sieve_->kept_back() : 0);
       sender_.reset();
     } catch (const base::ConflictError& error) {
       // 23505 unique_violation, 23P01 exclusion_violation: which rows those were, only the staging table can
@@ -271,6 +257,7 @@ class PostgresqlTarget final : public Target {
     Applied applied;
     applied.rows_before = before_;
     applied.before_estimated = estimated_;
+    if (sieve_) applied.not_sent = sieve_->kept_back();
     if (direct_) {
       applied.inserted = copied_;
       applied.deleted = deleted_;
@@ -281,6 +268,8 @@ class PostgresqlTarget final : public Target {
                            " s ORDER BY millrace_number");
       applied.inserted = connection_->changes();
       applied.deleted = deleted_;
+    } else if (!staged_) {
+      applied.unchanged = copied_;
     } else {
       apply_difference(applied);
     }
@@ -341,13 +330,35 @@ class PostgresqlTarget final : public Target {
                              name_.name);
   }
 
+  void estimate_before() {
+    before_ = one_number("SELECT coalesce(max(reltuples), 0)::bigint FROM pg_class WHERE oid = to_regclass(" +
+                         sql_text(name_.sql()) + ")");
+    estimated_ = before_ > kCountMax;
+    empty_ = !estimated_ && one_number("SELECT EXISTS (SELECT FROM " + name_.sql() + ")::int") == 0;
+  }
   void count_before() {
-    const int64_t about =
-        one_number("SELECT coalesce(max(reltuples), 0)::bigint FROM pg_class WHERE oid = to_regclass(" +
-                   sql_text(name_.sql()) + ")");
-    estimated_ = about > kCountMax;
-    before_ = estimated_ ? about : one_number("SELECT count(*) FROM " + name_.sql());
-    empty_ = !estimated_ && before_ == 0;
+    if (!estimated_) before_ = empty_ ? 0 : one_number("SELECT count(*) FROM " + name_.sql());
+  }
+
+  void stage() {
+    make_stage();
+    sender_.emplace(*connection_, std::string("COPY ") + kStage + " FROM STDIN WITH (FORMAT binary)");
+    sender_->push(std::move(header_));
+    staged_ = true;
+  }
+  void send(std::string bytes) {
+    if (!sender_->push(std::move(bytes))) sender_->finish();  // throws
+  }
+  void send_rows() {
+    if (!sieve_) return send(rows_.take());
+    sieve_->push(rows_.take(), std::exchange(begins_, {}));
+    if (sieve_->complete()) send_passed();
+  }
+  void send_passed() {
+    std::string passed = sieve_->take();
+    if (passed.empty()) return;
+    if (!staged_) stage();
+    send(std::move(passed));
   }
 
   // Not TRUNCATE: it would lock readers out until the commit, and show an empty table to transactions that
@@ -526,11 +537,15 @@ class PostgresqlTarget final : public Target {
   bool savepoint_ = false, direct_ = false, identity_ = false;
   bool empty_ = false, estimated_ = false;
   bool met_ = false;  // rows met others: straight into the table will not do
+  bool staged_ = false;
   int64_t before_ = 0, deleted_ = 0, copied_ = 0;
   BinaryRows rows_;
+  std::string header_;  // of the COPY, until there is one
+  std::vector<uint32_t> begins_;
   RowNumbers numbers_;
   Value value_;
-  std::optional<Sender> sender_;  // last: it ends before the connection does
+  std::optional<Sieve> sieve_;
+  std::optional<CopySender> sender_;  // last: both end before the connection does
 };
 
 }  // namespace

@@ -30,11 +30,16 @@ struct PlannedColumn {
   Column column;
 };
 
+// Whether rows that the table has already are to be told before they are sent, where a database can.
+enum class Comparing { kWhenItPays, kAlways, kNever };
+
 struct Plan {
   Mode mode = Mode::kReplace;
   std::vector<PlannedColumn> columns;
   std::vector<std::string> key;  // upsert: by these; else the primary key, maybe none
   bool covers_table = false;     // no column of the table is left out
+  uint64_t source_bytes = 0;     // about what the file has, decompressed
+  Comparing compare = Comparing::kWhenItPays;
 };
 
 // What is wrong with a row.
@@ -47,6 +52,7 @@ struct Problem {
 
 struct Applied {
   int64_t inserted = 0, updated = 0, deleted = 0, unchanged = 0;
+  int64_t not_sent = 0;  // of the unchanged ones: those that were told apart on this side
   int64_t rows_before = 0, rows_after = 0;
   bool before_estimated = false;  // by the database's statistics: counting would take long
 };
