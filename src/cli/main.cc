@@ -5,7 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/short_help.h"
 
@@ -27,6 +30,7 @@ constexpr char kVersion[] = "millrace " MILLRACE_VERSION;
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::vector<std::string> words = millrace::cli::take_arguments(argc, argv);
   spdlog::set_default_logger(spdlog::stderr_logger_mt("millrace"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
   CLI::App app(kAbout, "millrace");
@@ -56,7 +60,8 @@ int main(int argc, char** argv) {
   millrace::cli::add_api_coverage_command(app, exit_code);
   millrace::cli::group_commands(app);
   try {
-    app.parse(argc, argv);
+    // As CLI11 wants them: the last one first, without the program.
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend() - (words.empty() ? 0 : 1)));
   } catch (const CLI::ParseError& error) {
     // CLI11's own codes mean nothing to callers: 0 for --help, 2 for wrong usage.
     return app.exit(error) == 0 ? 0 : 2;

@@ -109,6 +109,27 @@ class Load(unittest.TestCase):
         self.load("people.csv", cwd=self.folder, code=2)
         self.load("nothing.csv", "--table", "people", cwd=self.folder, environment={"DATABASE_URL": ""}, code=1)
 
+    # Without this every user of the machine reads the database's password in the list of processes.
+    def test_no_password_stands_in_the_list_of_processes(self):
+        end, start = os.pipe()
+        url = self.database.url + "?password=pass%20word"
+        for words in (["load", "-", "--table", "x", "--database", url], ["load", "-", "--table", "x", "--database=" + url]):
+            job = subprocess.Popen([self.binary, *words], stdin=end, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                # Its connection tells that it got the whole URL.
+                wait_until(lambda: self.database.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace'") == "1",
+                           "the job is connected")
+                with open(f"/proc/{job.pid}/cmdline", "rb") as file:
+                    shown = file.read()
+                self.assertNotIn(b"pass%20word", shown)
+                self.assertIn(b"postgresql://postgres:***@127.0.0.1:", shown)
+                self.assertIn(b"password=***", shown)
+            finally:
+                job.kill()
+                job.wait()
+        os.close(end)
+        os.close(start)
+
     # Without this a job or server that dies in a load leaves a table that is neither the old nor the new version.
     def test_fifty_loads_are_killed_and_the_table_is_always_whole(self):
         chance = random.Random(SEED)
