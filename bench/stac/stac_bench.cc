@@ -2,7 +2,8 @@
 // seed 1 by default. Makes items like those of HLS (7.8 kB of JSON each) in a spool below FOLDER (not
 // counted), writes the file and prints CPU seconds (of all threads), the most anonymous memory, the size, and
 // how many row groups windows of 5x5 degrees touch. With BENCH_STAC_KEEP the file and the first 2,000 items
-// are left in FOLDER: bench/stac/compare gives them to others.
+// are left in FOLDER: bench/stac/write gives them to others. BENCH_STAC_SPOOL names a folder whose spool is
+// made once and used again by the next run with the same count, so that a profiler sees the writing alone.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -97,8 +98,12 @@ int main(int argc, char** argv) {
   const bool keep = std::getenv("BENCH_STAC_KEEP") != nullptr;
   fs::remove_all(folder);
   fs::create_directories(folder);
+  const char* lasting = std::getenv("BENCH_STAC_SPOOL");
   stac::ItemStore store = [&] {
-    stac::ItemSpool spool(folder / "spool");
+    stac::ItemSpool spool(lasting ? fs::path(lasting) / fmt::format("spool-{}-{}", count, seed)
+                                  : folder / "spool");
+    stac::SealReport sealed;
+    if (spool.has("items")) return std::move(spool.seal({"items"}, false, sealed).at(0).items);
     stac::ItemChunk chunk = spool.begin("items");
     stac::ItemChecker checker;
     stac::MadeHls made(seed);
@@ -111,8 +116,7 @@ int main(int argc, char** argv) {
       chunk.add(checker.check(item), 202406);
     }
     chunk.finish();
-    stac::SealReport report;
-    return std::move(spool.seal({"items"}, false, report).at(0).items);
+    return std::move(spool.seal({"items"}, false, sealed).at(0).items);
   }();
   std::printf("made       %10.0f items   %.2f GB of JSON, seed %u\n", static_cast<double>(store.size()),
               static_cast<double>(store.bytes()) / 1e9, seed);

@@ -74,9 +74,11 @@ void NewObject::write(std::string_view bytes) {
   }
 }
 
+std::string NewObject::path_to_fill() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
+
 void NewObject::publish() {
   if (client_) {
-    client_->put_file(path_, "/proc/self/fd/" + std::to_string(fd_.get()), content_type_);
+    client_->put_file(path_, path_to_fill(), content_type_);
   } else {
     if (fsync(fd_.get()) != 0 || rename(draft_.c_str(), path_.c_str()) != 0) raise("write " + shown_, errno);
     sync_folder_of(path_);

@@ -27,7 +27,12 @@ class NewObject {
   NewObject& operator=(const NewObject&) = delete;
 
   void write(std::string_view bytes);
-  uint64_t size() const { return size_; }
+  uint64_t size() const { return size_; }  // of what was given to write()
+  // A path for others that write it all themselves instead of write(): it may be opened and truncated, but
+  // neither renamed nor removed.
+  std::string path_to_fill() const;
+  // How users know it.
+  const std::string& shown() const { return shown_; }
   // There under its name from now on, durable, in the place of what was there before.
   void publish();
 

@@ -119,7 +119,9 @@ DuckDb::DuckDb(const DuckDbOptions& options) : api_(duckdb_api()) {
   set("preserve_insertion_order", options.preserve_insertion_order ? "true" : "false");
   if (options.threads) set("threads", std::to_string(options.threads));
   if (options.read_only) set("access_mode", "READ_ONLY");
-  if (options.keep_no_freed_memory) set("allocator_bulk_deallocation_flush_threshold", "1MB");
+  // Its allocator gives memory back before an allocation larger than this. Smaller limits make it fetch the
+  // same pages from the system again and again.
+  if (options.keep_no_freed_memory) set("allocator_bulk_deallocation_flush_threshold", "8MB");
   char* reason = nullptr;
   const auto opened =
       api_.open_ext(options.path.empty() ? nullptr : options.path.c_str(), &database_, config, &reason);

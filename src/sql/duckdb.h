@@ -18,7 +18,7 @@ struct DuckDbOptions {
   std::string temporary_folder = {};     // where it may spill; empty: it may not
   bool preserve_insertion_order = true;  // false: less memory in big writes
   bool read_only = false;                // of `path`
-  bool keep_no_freed_memory = false;     // what it frees goes back to the system at once
+  bool keep_no_freed_memory = false;     // what it frees goes back to the system soon, not when it likes
   bool geometry_as_wkb = false;          // GeoParquet: columns of bytes as they stand in the file
 };
 

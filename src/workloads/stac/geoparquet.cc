@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/random.h"
 #include "base/unique_fd.h"
 #include "sql/duckdb.h"
 #include "workloads/stac/geoparquet_metadata.h"
@@ -41,23 +40,6 @@ constexpr size_t kLeavesOfOneThread = 2'000;
 constexpr uint64_t kVectorRows = 2'048;
 constexpr size_t kDictionaryEntries = 1'024;
 constexpr size_t kDictionaryBytes = 64 << 10, kDictionaryBytesMin = 4 << 10;
-constexpr size_t kPiece = 1 << 20;
-
-// Removed when it goes.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& folder)
-      : path_(
-            std::filesystem::path(folder.empty() ? std::filesystem::temp_directory_path().string() : folder) /
-            ("millrace-stac-" + base::random_hex(16) + ".parquet")) {}
-  ~TemporaryFile() { ::unlink(path_.c_str()); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // The first pass: what all items have. Sequential reads, each thread its own part.
 ItemShape shape_of(const ItemStore& items, unsigned threads) {
@@ -282,27 +264,45 @@ std::vector<std::string> used_collections(const ItemStore& items) {
 
 class Writing {
  public:
-  Writing(const ItemStore& items, const GeoParquetOptions& options)
+  Writing(const ItemStore& items, const GeoParquetOptions& options, const objects::NewObject& out)
       : items_(items),
         options_(options),
-        file_(options.temporary_folder),
+        path_(out.path_to_fill()),
+        shown_(out.shown()),
         collections_(used_collections(items)),
         order_(hilbert_order(items.records())) {}
 
   // Throws Misfit when the schema is not that of the items.
   WriteReport write(const ItemSchema& schema);
-  void copy_to(objects::NewObject& out, uint64_t bytes) const;
 
  private:
+  void run(sql::DuckDb& database, const std::string& copy, Rows& rows) const;
   void fill_footer(const ItemSchema& schema, const RowFacts& facts) const;
 
   const ItemStore& items_;
   const GeoParquetOptions& options_;
-  TemporaryFile file_;
+  std::string path_, shown_;
   std::vector<std::string> collections_;
   std::vector<uint32_t> order_;
   std::optional<FooterText> geo_, stac_, mapping_;
 };
+
+void Writing::run(sql::DuckDb& database, const std::string& copy, Rows& rows) const {
+  try {
+    database.execute(copy);
+  } catch (const base::TransientError& e) {
+    if (rows.error) std::rethrow_exception(rows.error);
+    // Nobody knows the file by the name that DuckDB has for it.
+    std::string message = e.what();
+    if (const size_t at = message.find(path_); at != std::string::npos)
+      message.replace(at, path_.size(), shown_);
+    throw base::TransientError(message);
+  } catch (const base::Error&) {
+    // What a callback threw says more than DuckDB's words for it.
+    if (rows.error) std::rethrow_exception(rows.error);
+    throw;
+  }
+}
 
 WriteReport Writing::write(const ItemSchema& schema) {
   const unsigned threads = schema.leaves() > kLeavesOfOneThread ? 1 : std::max(1u, options_.threads);
@@ -314,33 +314,28 @@ WriteReport Writing::write(const ItemSchema& schema) {
 
   sql::DuckDb database({.memory_bytes = kDuckDbBytes,
                         .threads = threads,
-                        .temporary_folder = std::filesystem::path(file_.path()).parent_path(),
+                        .temporary_folder = options_.temporary_folder,
                         .preserve_insertion_order = false,
                         .keep_no_freed_memory = true});
   register_rows(database, rows);
   // Without the limit in bytes DuckDB ends a row group after 1 KiB a row; without those of dictionaries it
   // keeps 1 MiB for each column.
   const std::string copy = fmt::format(
-      "COPY (SELECT * FROM {}()) TO {} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 6, "
+      "COPY (SELECT * FROM {}()) TO {} (FORMAT parquet, USE_TMP_FILE false, COMPRESSION zstd, "
+      "COMPRESSION_LEVEL 6, "
       "ROW_GROUP_SIZE {}, ROW_GROUP_SIZE_BYTES '64GB', DICTIONARY_SIZE_LIMIT {}, "
       "STRING_DICTIONARY_PAGE_SIZE_LIMIT {}, KV_METADATA {{geo: {}, \"stac-geoparquet\": {}, {}: {}}})",
-      kFunction, sql::duckdb_literal(file_.path()), rows.group_rows, kDictionaryEntries,
-      dictionary_bytes(schema), sql::duckdb_literal(geo_->placeholder()),
-      sql::duckdb_literal(stac_->placeholder()), kMappingKey, sql::duckdb_literal(mapping_->placeholder()));
-  try {
-    database.execute(copy);
-  } catch (const base::Error&) {
-    // What a callback threw says more than DuckDB's words for it.
-    if (rows.error) std::rethrow_exception(rows.error);
-    throw;
-  }
+      kFunction, sql::duckdb_literal(path_), rows.group_rows, kDictionaryEntries, dictionary_bytes(schema),
+      sql::duckdb_literal(geo_->placeholder()), sql::duckdb_literal(stac_->placeholder()), kMappingKey,
+      sql::duckdb_literal(mapping_->placeholder()));
+  run(database, copy, rows);
   RowFacts facts;
   for (const auto& filler : rows.fillers) facts.add(filler->facts());
   fill_footer(schema, facts);
 
   auto written =
       database.query("SELECT num_rows::BIGINT, num_row_groups::BIGINT FROM parquet_file_metadata(" +
-                     sql::duckdb_literal(file_.path()) + ")");
+                     sql::duckdb_literal(path_) + ")");
   const auto chunk = written.next();
   WriteReport report;
   const auto number = [&](idx_t column) {
@@ -349,7 +344,7 @@ WriteReport Writing::write(const ItemSchema& schema) {
   };
   report.rows = number(0);
   report.row_groups = number(1);
-  report.bytes = std::filesystem::file_size(file_.path());
+  report.bytes = std::filesystem::file_size(path_);
   const uint64_t groups = (order_.size() + rows.group_rows - 1) / rows.group_rows;
   if (report.rows != order_.size() || report.row_groups != groups)
     throw base::InternalError(fmt::format("{} items in {} row groups became {} rows in {}", order_.size(),
@@ -358,43 +353,31 @@ WriteReport Writing::write(const ItemSchema& schema) {
 }
 
 void Writing::fill_footer(const ItemSchema& schema, const RowFacts& facts) const {
-  const base::UniqueFd fd(open(file_.path().c_str(), O_RDWR | O_CLOEXEC));
+  const base::UniqueFd fd(open(path_.c_str(), O_RDWR | O_CLOEXEC));
   struct stat status;
   if (!fd || fstat(fd.get(), &status) != 0)
-    throw base::TransientError(base::system_message("open " + file_.path(), errno));
+    throw base::TransientError(base::system_message("open " + shown_, errno));
   // The file ends in the footer's length and "PAR1".
   const auto size = static_cast<uint64_t>(status.st_size);
   std::array<char, 8> tail;
   if (size < 12) throw base::InternalError("DuckDB wrote no Parquet file");
-  read_fully(fd.get(), tail.data(), tail.size(), size - tail.size(), file_.path());
+  read_fully(fd.get(), tail.data(), tail.size(), size - tail.size(), shown_);
   uint32_t length = 0;
   std::memcpy(&length, tail.data(), sizeof length);
   if (length > size - 12) throw base::InternalError("DuckDB wrote a Parquet file without a footer");
   std::string footer(length, '\0');
   const uint64_t at = size - tail.size() - length;
-  read_fully(fd.get(), footer.data(), length, at, file_.path());
+  read_fully(fd.get(), footer.data(), length, at, shown_);
   geo_->replace(fd.get(), at, footer, geo_metadata(schema, facts));
   stac_->replace(fd.get(), at, footer, stac_metadata(collections_, facts, options_.collections));
   mapping_->replace(fd.get(), at, footer, mapping_metadata(schema, facts));
-}
-
-void Writing::copy_to(objects::NewObject& out, uint64_t bytes) const {
-  const base::UniqueFd fd(open(file_.path().c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) throw base::TransientError(base::system_message("open " + file_.path(), errno));
-  std::string piece(kPiece, '\0');
-  for (uint64_t at = 0; at < bytes;) {
-    const size_t length = std::min<uint64_t>(piece.size(), bytes - at);
-    read_fully(fd.get(), piece.data(), length, at, file_.path());
-    out.write(std::string_view(piece).substr(0, length));
-    at += length;
-  }
 }
 
 }  // namespace
 
 WriteReport write_geoparquet(const ItemStore& items, const GeoParquetOptions& options,
                              objects::NewObject& out) {
-  Writing writing(items, options);
+  Writing writing(items, options, out);
   const auto attempt = [&](const ItemShape& shape) {
     ItemSchema schema = shape.schema();
     schema.root.index();
@@ -423,7 +406,6 @@ WriteReport write_geoparquet(const ItemStore& items, const GeoParquetOptions& op
     }
     if (is_hls(used)) report.misfit = misfit;
   }
-  writing.copy_to(out, report.bytes);
   return report;
 }
 

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <charconv>
-#include <cstring>
 
 #include "base/error.h"
 
@@ -10,8 +9,6 @@ namespace millrace::stac {
 namespace {
 
 constexpr size_t kSmallestCapacity = 32 << 10;
-
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 // Four hexadecimal digits at `at`, or nothing.
 std::optional<uint32_t> code_unit(std::string_view raw, size_t at) {
@@ -61,28 +58,6 @@ void JsonTokens::fail() const {
   throw base::CorruptError(
       "not JSON at byte " + std::to_string(at_ < count_ ? index_[at_] : static_cast<uint32_t>(size_)),
       "BrokenJson");
-}
-
-size_t JsonTokens::end_of_token(size_t at) const {
-  size_t end = at + 1 < count_ ? index_[at + 1] : size_;
-  while (end > index_[at] + 1 && is_space(text_[end - 1])) --end;
-  return end;
-}
-
-std::string_view JsonTokens::raw_string() {
-  if (kind() != '"') fail();
-  const size_t begin = index_[at_] + 1, end = end_of_token(at_);
-  if (end <= begin || text_[end - 1] != '"') fail();
-  ++at_;
-  return {text_ + begin, end - 1 - begin};
-}
-
-std::string_view JsonTokens::scalar() {
-  const char c = kind();
-  if (c == '\0' || std::strchr("{}[]:,\"", c)) fail();
-  const std::string_view token(text_ + index_[at_], end_of_token(at_) - index_[at_]);
-  ++at_;
-  return token;
 }
 
 std::string_view JsonTokens::raw_value() {

@@ -25,9 +25,32 @@ class JsonTokens {
   char kind() const { return at_ < count_ ? text_[index_[at_]] : '\0'; }
 
   // A text as it stands between its quotes, escapes and all.
-  std::string_view raw_string();
+  std::string_view raw_string() {
+    if (kind() != '"') fail();
+    const size_t begin = index_[at_] + 1, end = end_of_token(at_);
+    if (end <= begin || text_[end - 1] != '"') fail();
+    ++at_;
+    return {text_ + begin, end - 1 - begin};
+  }
   // A number, true, false or null.
-  std::string_view scalar();
+  std::string_view scalar() {
+    switch (kind()) {
+      case '\0':
+      case '{':
+      case '}':
+      case '[':
+      case ']':
+      case ':':
+      case ',':
+      case '"':
+        fail();
+      default:
+        break;
+    }
+    const std::string_view token(text_ + index_[at_], end_of_token(at_) - index_[at_]);
+    ++at_;
+    return token;
+  }
   // A whole value, whatever it is.
   std::string_view raw_value();
 
@@ -64,7 +87,12 @@ class JsonTokens {
     first_ = false;
     return true;
   }
-  size_t end_of_token(size_t at) const;
+  static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+  size_t end_of_token(size_t at) const {
+    size_t end = at + 1 < count_ ? index_[at + 1] : size_;
+    while (end > index_[at] + 1 && is_space(text_[end - 1])) --end;
+    return end;
+  }
 
   std::unique_ptr<simdjson::internal::dom_parser_implementation> stage_;
   const char* text_ = nullptr;

@@ -17,6 +17,27 @@ constexpr int64_t kWide = int64_t{1} << 53;
 
 size_t words(idx_t rows) { return (rows + 63) / 64; }
 
+// Names are short: a call of memcmp() for each costs more than the comparison.
+bool is_same(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  const auto differ = [&]<typename Word>(size_t at, Word left) {
+    Word right;
+    std::memcpy(&left, a.data() + at, sizeof left);
+    std::memcpy(&right, b.data() + at, sizeof right);
+    return left != right;
+  };
+  const size_t size = a.size();
+  if (size >= sizeof(uint64_t)) {
+    for (size_t at = 0; at + sizeof(uint64_t) < size; at += sizeof(uint64_t))
+      if (differ(at, uint64_t{})) return false;
+    return !differ(size - sizeof(uint64_t), uint64_t{});
+  }
+  if (size >= sizeof(uint32_t)) return !differ(0, uint32_t{}) && !differ(size - sizeof(uint32_t), uint32_t{});
+  for (size_t at = 0; at < size; ++at)
+    if (a[at] != b[at]) return false;
+  return true;
+}
+
 void set_valid(uint64_t* valid, idx_t row) { valid[row / 64] |= uint64_t{1} << (row % 64); }
 
 }  // namespace
@@ -37,7 +58,7 @@ RowFiller::Slot RowFiller::slot_of(const Column& column, bool box_has_z) {
   Slot slot;
   slot.type = column.type;
   slot.column = &column;
-  slot.plain = !has_escape(column.name);
+  if (!has_escape(column.name)) slot.plain_name = column.name;
   for (const auto& child : column.children) slot.children.push_back(slot_of(child, box_has_z));
   for (uint32_t i = 0; i < slot.children.size(); ++i) slot.followers.push_back(i + 1);
   if (column.type == ColumnType::kBox) {
@@ -130,9 +151,8 @@ void RowFiller::put_text(Slot& slot, idx_t row, std::string_view text) {
 RowFiller::Slot* RowFiller::child_after(Slot& parent, uint32_t*& last, std::string_view raw_name) {
   if (*last < parent.children.size()) {
     Slot& guess = parent.children[*last];
-    const std::string& name = guess.column->name;
     // Equal texts are equal names where there is no escape: a name with a backslash is looked up.
-    if (guess.plain && name == raw_name) {
+    if (!guess.plain_name.empty() && is_same(guess.plain_name, raw_name)) {
       last = &parent.followers[*last];
       return &guess;
     }

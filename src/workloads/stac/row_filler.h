@@ -55,7 +55,7 @@ class RowFiller {
   struct Slot {
     ColumnType type = ColumnType::kText;
     const Column* column = nullptr;
-    bool plain = true;  // its name has no backslash
+    std::string_view plain_name;  // of a struct's member, where it has no backslash; else empty
     std::vector<Slot> children;
     std::vector<uint32_t> followers;  // struct: the child that came behind each the last time
     uint32_t first = 0;

@@ -1,8 +1,11 @@
 #include "workloads/stac/geoparquet.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
+#include <filesystem>
 #include <random>
 #include <set>
 
@@ -286,14 +289,41 @@ TEST(GeoParquetVerify, FindsWhatIsWrong) {
                base::NotFoundError);
 }
 
+// Files of this process cannot grow beyond it while it lives: what a full disk does, with another number.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : before_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, before_handler_);
+  }
+
+ private:
+  void (*before_handler_)(int);
+  rlimit before_{};
+};
+
 TEST(GeoParquet, AFullDiskIsAnErrorAndLeavesNothing) {
-  // Without this half a file could be published.
+  // Without this half a file could be published, or the message would name a file that nobody knows.
   millrace::testing::TemporaryFolder folder;
   const ItemStore store = store_of(folder / "spool", {item_with("a", "")});
-  objects::NewObject out(objects::parse_location(folder / "items.parquet"));
-  GeoParquetOptions options;
-  options.temporary_folder = folder / "not-there";
-  EXPECT_THROW(write_geoparquet(store, options, out), base::Error);
+  const std::string path = folder / "items.parquet";
+  {
+    objects::NewObject out(objects::parse_location(path));
+    const FileSizeLimit limit(100);
+    try {
+      write_geoparquet(store, GeoParquetOptions(), out);
+      FAIL() << "it was written";
+    } catch (const base::TransientError& e) {
+      EXPECT_NE(std::string(e.what()).find(path), std::string::npos) << e.what();
+    }
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    EXPECT_EQ(entry.path().filename(), "spool");
 }
 
 }  // namespace
