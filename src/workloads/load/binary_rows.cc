@@ -11,8 +11,8 @@
 namespace millrace::load {
 namespace {
 
-constexpr int64_t kDaysTo2000 = 10'957;  // PostgreSQL counts from 2000-01-01
-constexpr size_t kTakeBytes = 1 << 20;
+constexpr int64_t kDaysTo2000 = 10'957;    // PostgreSQL counts from 2000-01-01
+constexpr size_t kTakeBytes = 512 * 1024;  // about when take() is called
 
 template <typename Number>
 Number big_endian(Number number) {
@@ -28,7 +28,7 @@ Number big_endian(Number number) {
 }  // namespace
 
 BinaryRows::BinaryRows() {
-  bytes_.reserve(kTakeBytes + (kTakeBytes / 4));
+  bytes_.reserve(kTakeBytes + (kTakeBytes / 8));
   bytes_.append("PGCOPY\n\377\r\n\0", 11);
   put<int32_t>(0);  // flags
   put<int32_t>(0);  // length of the header's extension
@@ -185,7 +185,7 @@ void BinaryRows::end() { put<int16_t>(-1); }
 
 std::string BinaryRows::take() {
   std::string taken = std::exchange(bytes_, {});
-  bytes_.reserve(kTakeBytes + (kTakeBytes / 4));
+  bytes_.reserve(kTakeBytes + (kTakeBytes / 8));
   row_ = 0;
   return taken;
 }

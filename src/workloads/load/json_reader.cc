@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -161,6 +162,7 @@ class JsonReader final : public RowReader {
   JsonReader(std::unique_ptr<ByteStream> stream, std::vector<std::string> names, bool unknown_fine)
       : documents_(std::move(stream)), names_(std::move(names)), unknown_fine_(unknown_fine) {
     for (size_t i = 0; i < names_.size(); ++i) index_.emplace(names_[i], i);
+    given_in_.resize(names_.size());
   }
   const std::vector<std::string>& names() const override { return names_; }
   size_t width() const override { return names_.size(); }
@@ -199,6 +201,7 @@ class JsonReader final : public RowReader {
   }
   void read_object(const Document& document, Row& row, std::string_view text) {
     namespace ondemand = simdjson::ondemand;
+    ++documents_read_;
     ondemand::document parsed =
         parser_.iterate(document.begin, document.size, document.size + simdjson::SIMDJSON_PADDING);
     for (ondemand::field member : parsed.get_object()) {
@@ -207,6 +210,11 @@ class JsonReader final : public RowReader {
       if (found == index_.end()) {
         if (unknown_fine_) continue;
         fail(row, text, "has a member that the table does not: " + std::string(name));
+        return;
+      }
+      // Which of both was meant nobody knows (RFC 8259 section 4).
+      if (std::exchange(given_in_[found->second], documents_read_) == documents_read_) {
+        fail(row, text, "has the member " + std::string(name) + " twice");
         return;
       }
       Cell& cell = row.cells[found->second];
@@ -241,6 +249,8 @@ class JsonReader final : public RowReader {
   DocumentSplitter documents_;
   std::vector<std::string> names_;
   std::unordered_map<std::string, size_t, Hash, std::equal_to<>> index_;
+  std::vector<uint64_t> given_in_;  // by column: the last document that had it
+  uint64_t documents_read_ = 0;
   const bool unknown_fine_;
   simdjson::dom::parser checker_;
   simdjson::ondemand::parser parser_;

@@ -355,10 +355,10 @@ class PostgresqlTarget final : public Target {
     if (sieve_->complete()) send_passed();
   }
   void send_passed() {
-    std::string passed = sieve_->take();
-    if (passed.empty()) return;
-    if (!staged_) stage();
-    send(std::move(passed));
+    for (std::string passed = sieve_->take(); !passed.empty(); passed = sieve_->take()) {
+      if (!staged_) stage();
+      send(std::move(passed));
+    }
   }
 
   // Not TRUNCATE: it would lock readers out until the commit, and show an empty table to transactions that

@@ -10,6 +10,7 @@ namespace millrace::load {
 namespace {
 
 constexpr size_t kBatchBytes = 256 * 1024;
+constexpr size_t kPieceBytes = 512 * 1024;
 constexpr size_t kHeaderBytes = 19;     // signature, flags and an empty extension
 constexpr size_t kNumberBytes = 4 + 8;  // a row's last field: its length and a bigint
 
@@ -117,11 +118,11 @@ void Sieve::push(std::string rows, std::vector<uint32_t> begins) {
   }
   waiting_bytes_ += block.bytes.size();
   waiting_.push_back(std::move(block));
-  while (!sift() && waiting_bytes_ + passed_.size() > options_.held_max) {
+  while (!sift() && waiting_bytes_ + passed_bytes_ > options_.held_max) {
     std::unique_lock lock(mutex_);
     const uint64_t before = batches_;
     // Of what has passed nothing can be sent before the end.
-    const bool only_end_helps = passed_.size() > options_.held_max / 2;
+    const bool only_end_helps = passed_bytes_ > options_.held_max / 2;
     learned_.wait(lock, [&] { return complete_ || (!only_end_helps && batches_ != before); });
   }
 }
@@ -166,9 +167,22 @@ bool Sieve::pass_rows(Block& block) {
     }
     passed_keys_.add(key_of(row));
     ++passed_rows_;
-    passed_ += row;
+    if (passed_.empty() || passed_.back().size() + row.size() > passed_.back().capacity()) {
+      // A string that grew would be there twice while it does.
+      passed_.emplace_back().reserve(std::max(kPieceBytes, row.size()));
+    }
+    passed_.back() += row;
+    passed_bytes_ += row.size();
   }
   return true;
+}
+
+std::string Sieve::take() {
+  if (passed_.empty()) return {};
+  std::string piece = std::move(passed_.front());
+  passed_.pop_front();
+  passed_bytes_ -= piece.size();
+  return piece;
 }
 
 uint64_t Sieve::key_of(std::string_view row) const {

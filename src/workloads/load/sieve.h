@@ -46,8 +46,8 @@ class Sieve {
   bool complete();
   // Waits for that.
   void finish();
-  // Those that passed since the last call.
-  std::string take() { return std::exchange(passed_, {}); }
+  // Some of those that passed, each once and in order; empty: no more for now.
+  std::string take();
   // Rows kept back so far.
   int64_t kept_back() const { return kept_back_; }
   // Rows that the table has; nothing when it has more than were read. After finish().
@@ -77,7 +77,8 @@ class Sieve {
   const RowHasher hasher_;
   std::deque<Block> waiting_;
   size_t waiting_bytes_ = 0;
-  std::string passed_;
+  std::deque<std::string> passed_;
+  size_t passed_bytes_ = 0;
   MetKeys passed_keys_;
   int64_t kept_back_ = 0, passed_rows_ = 0;
 

@@ -196,6 +196,14 @@ TEST(JsonReader, ReadsLinesArraysAndObjectsOverLines) {
   EXPECT_TRUE(rows[2][0].starts_with("line 3: has a member")) << rows[2][0];
   EXPECT_TRUE(rows[3][0].starts_with("line 4: not a JSON object")) << rows[3][0];
   EXPECT_EQ(rows[4], std::vector<std::string>{"2"});
+  // Which of two values was meant nobody can tell, not even when they are the same; what is not loaded may be
+  // there twice.
+  auto twice = read_json(
+      std::make_unique<Pieces>("{\"a\":1,\"a\":2}\n{\"a\":1,\"\\u0061\":1}\n{\"z\":1,\"a\":3,\"z\":2}", 100),
+      {"a"}, true);
+  EXPECT_EQ(all_rows(*twice), (Rows{{"line 1: has the member a twice", "{\"a\":1,\"a\":2}"},
+                                    {"line 2: has the member a twice", "{\"a\":1,\"\\u0061\":1}"},
+                                    {"3"}}));
   auto cut = read_json(std::make_unique<Pieces>("[{\"a\":1},", 100), {"a"}, false);
   EXPECT_THROW(all_rows(*cut), base::CorruptError);
 }
