@@ -140,6 +140,39 @@ class LocalReader final : public ObjectReader {
 
   size_t read(std::string_view key, uint64_t offset, char* out, size_t length,
               std::string_view etag) override {
+    return open_file(key, etag).read(offset, out, length);
+  }
+
+  std::unique_ptr<ObjectHandle> open_object(std::string_view key, std::string_view etag) override {
+    return std::make_unique<OpenFile>(open_file(key, etag));
+  }
+
+  std::string url() const override { return folder_; }
+
+ private:
+  class OpenFile final : public ObjectHandle {
+   public:
+    OpenFile(UniqueFd fd, const LocalReader& reader, std::string key)
+        : fd_(std::move(fd)), reader_(reader), key_(std::move(key)) {}
+    size_t read(uint64_t offset, char* out, size_t length) override {
+      size_t got = 0;
+      while (got < length) {
+        ssize_t n = pread(fd_.get(), out + got, length - got, static_cast<off_t>(offset + got));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) fail("read " + reader_.shown(key_), errno);
+        if (n == 0) break;
+        got += static_cast<size_t>(n);
+      }
+      return got;
+    }
+
+   private:
+    UniqueFd fd_;
+    const LocalReader& reader_;
+    std::string key_;
+  };
+
+  OpenFile open_file(std::string_view key, std::string_view etag) const {
     if (!etag.empty()) throw base::ConflictError("read " + shown(key) + ": plain files have no ETag");
     std::string name = checked(key);
     // O_NONBLOCK: a pipe that took the place of the file must not hang the reader.
@@ -150,20 +183,9 @@ class LocalReader final : public ObjectReader {
         throw base::UsageError(system_message("read " + shown(key), errno), "PathTooLong");
       fail("read " + shown(key), errno);
     }
-    size_t got = 0;
-    while (got < length) {
-      ssize_t n = pread(fd.get(), out + got, length - got, static_cast<off_t>(offset + got));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail("read " + shown(key), errno);
-      if (n == 0) break;
-      got += static_cast<size_t>(n);
-    }
-    return got;
+    return {std::move(fd), *this, std::move(name)};
   }
 
-  std::string url() const override { return folder_; }
-
- private:
   std::string shown(std::string_view key) const { return folder_ + "/" + std::string(key); }
 
   std::string checked(std::string_view key) const {

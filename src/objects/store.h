@@ -21,6 +21,14 @@ struct ObjectInfo {
   std::string storage_class = {};  // as listed by S3 ("STANDARD", "GLACIER" …); empty where nobody said
 };
 
+// One object that is read many times. Not thread-safe; the reader it comes from must outlive it.
+class ObjectHandle {
+ public:
+  virtual ~ObjectHandle() = default;
+  // As ObjectReader::read().
+  virtual size_t read(uint64_t offset, char* out, size_t length) = 0;
+};
+
 // One bucket, or one folder taken as a bucket. Thread-safe. Errors: NotFoundError, DeniedError,
 // TransientError (after retries), CorruptError.
 class ObjectReader {
@@ -42,6 +50,9 @@ class ObjectReader {
   // empty the object must still have it (If-Match), else ConflictError.
   virtual size_t read(std::string_view key, uint64_t offset, char* out, size_t length,
                       std::string_view etag) = 0;
+  // For many reads of one object: a plain file is opened once, and stays that file when another takes its
+  // name. Errors are those of read(), from here or from its reads.
+  virtual std::unique_ptr<ObjectHandle> open_object(std::string_view key, std::string_view etag);
   // "s3://bucket" or "file:///folder" or "/folder": what a key is appended to for messages and databases.
   virtual std::string url() const = 0;
 };

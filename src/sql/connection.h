@@ -21,6 +21,8 @@ class Statement {
   virtual Statement& bind(int parameter, int64_t value) = 0;
   virtual Statement& bind(int parameter, double value) = 0;
   virtual Statement& bind(int parameter, std::string_view text) = 0;
+  // As bind() of a text, of bytes that stay where they are until the parameter is bound again: no copy.
+  virtual Statement& bind_view(int parameter, std::string_view text) { return bind(parameter, text); }
   virtual Statement& bind_blob(int parameter, std::string_view bytes) = 0;
   // PostgreSQL: a result is in memory as a whole, so ask for a page at a time (WHERE key > $1 … LIMIT n).
   // The next row; false after the last. The first call runs the statement. After false it may be bound and

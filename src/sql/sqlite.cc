@@ -1,7 +1,6 @@
 #include <sqlite3.h>
 
 #include <cerrno>
-#include <vector>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -58,25 +57,32 @@ constexpr int kExclusiveTimeoutMs = 500;
   }
 }
 
+// "$2" as SQLite writes a parameter with a number: "?2". It takes "$2" for a name, finds names by looking at
+// all before, and counts them as they come.
+std::string with_numbered_parameters(std::string_view sql) {
+  std::string text(sql);
+  char quote = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (quote != 0) {
+      if (text[i] == quote) quote = 0;
+    } else if (text[i] == '\'' || text[i] == '"') {
+      quote = text[i];
+    } else if (text[i] == '$' && i + 1 < text.size() && text[i + 1] >= '1' && text[i + 1] <= '9') {
+      text[i] = '?';
+    }
+  }
+  return text;
+}
+
 class SqliteStatement final : public Statement {
  public:
   SqliteStatement(sqlite3* db, const std::string& path, std::string_view sql) : db_(db), path_(path) {
-    int result = sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+    const std::string text = with_numbered_parameters(sql);
+    int result = sqlite3_prepare_v3(db, text.data(), static_cast<int>(text.size()), SQLITE_PREPARE_PERSISTENT,
                                     &statement_, nullptr);
     if (result != SQLITE_OK) raise(db, result, path);
     if (statement_ == nullptr) throw base::InternalError("database " + path + ": an empty statement");
-    // SQLite numbers "$2, $1" in order of appearance: 1, 2. Go by the name.
-    int count = sqlite3_bind_parameter_count(statement_);
-    for (int i = 1; i <= count; ++i) {
-      const char* name = sqlite3_bind_parameter_name(statement_, i);
-      auto number = name == nullptr ? std::nullopt : base::parse_number<size_t>(name + 1);
-      if (!number) {
-        sqlite3_finalize(statement_);
-        throw base::InternalError("parameters are written $1, $2, …");
-      }
-      if (index_.size() <= *number) index_.resize(*number + 1);
-      index_[*number] = i;
-    }
+    parameters_ = sqlite3_bind_parameter_count(statement_);
   }
   ~SqliteStatement() override { sqlite3_finalize(statement_); }
 
@@ -93,6 +99,11 @@ class SqliteStatement final : public Statement {
     // An empty view may have no address, which SQLite would take for NULL.
     const char* data = text.data() != nullptr ? text.data() : "";
     return check(sqlite3_bind_text64(statement_, begin_bind(parameter), data, text.size(), SQLITE_TRANSIENT,
+                                     SQLITE_UTF8));
+  }
+  Statement& bind_view(int parameter, std::string_view text) override {
+    const char* data = text.data() != nullptr ? text.data() : "";
+    return check(sqlite3_bind_text64(statement_, begin_bind(parameter), data, text.size(), SQLITE_STATIC,
                                      SQLITE_UTF8));
   }
   Statement& bind_blob(int parameter, std::string_view bytes) override {
@@ -131,10 +142,9 @@ class SqliteStatement final : public Statement {
   // SQLite refuses to bind while rows are pending.
   int begin_bind(int parameter) {
     if (running_) reset();
-    if (parameter < 1 || static_cast<size_t>(parameter) >= index_.size() || index_[parameter] == 0) {
+    if (parameter < 1 || parameter > parameters_)
       throw base::InternalError("the statement has no parameter $" + std::to_string(parameter));
-    }
-    return index_[parameter];
+    return parameter;
   }
   Statement& check(int result) {
     if (result != SQLITE_OK) raise(db_, result, path_);
@@ -144,13 +154,17 @@ class SqliteStatement final : public Statement {
   sqlite3* db_;
   const std::string& path_;
   sqlite3_stmt* statement_ = nullptr;
-  std::vector<int> index_;  // by the number after '$'
+  int parameters_ = 0;
   bool running_ = false;
 };
 
 class SqliteConnection final : public Connection {
  public:
   SqliteConnection(const std::string& path, const SqliteOptions& options) : path_(path) {
+    // Nobody asks how much memory SQLite has, and counting it takes a lock for every piece. Refused when
+    // somebody was here before: that only costs time.
+    static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    static_cast<void>(uncounted);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                 (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     int result = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);

@@ -125,6 +125,23 @@ TEST_F(LocalReaderTest, ReadsRanges) {
   EXPECT_THROW(reader->read("x/y", 0, out, 1, "etag"), base::ConflictError);
 }
 
+TEST_F(LocalReaderTest, AnOpenFileStaysTheFileItWas) {
+  // Without this the beginning of one file and the end of another could make the facts of one.
+  file("x/y", "0123456789");
+  auto reader = open_local(folder_);
+  auto open = reader->open_object("x/y", "");
+  file("x/new", "abcdefghij");
+  fs::rename(folder_ / "x/new", folder_ / "x/y");
+  char out[16];
+  EXPECT_EQ(open->read(8, out, 16), 2u);
+  EXPECT_EQ(std::string(out, 2), "89");
+  EXPECT_EQ(reader->read("x/y", 8, out, 16, ""), 2u);
+  EXPECT_EQ(std::string(out, 2), "ij");
+  EXPECT_THROW(reader->open_object("x/z", ""), base::NotFoundError);
+  EXPECT_THROW(reader->open_object("../x", ""), base::NotFoundError);
+  EXPECT_THROW(reader->open_object("x/y", "etag"), base::ConflictError);
+}
+
 TEST_F(LocalReaderTest, AMissingFolderIsNotFound) {
   // Without this a mistyped folder scans nothing and succeeds.
   EXPECT_THROW(open_local(folder_ / "nope"), base::NotFoundError);

@@ -81,6 +81,21 @@ TEST_P(BothDialects, ParametersGoByNumberAndMayRepeat) {
   EXPECT_THROW(update->bind(3, int64_t{1}), base::InternalError);
   update->run();  // values are kept; the row has 99 already
   EXPECT_EQ(one("SELECT b FROM t WHERE a=1"), 10);
+  auto quoted = db().prepare("SELECT count(*) FROM t WHERE '$1, it''s $2'<>$1 AND \"a\"=$2");
+  quoted->bind(1, "?1").bind(2, int64_t{1});
+  ASSERT_TRUE(quoted->step());
+  EXPECT_EQ(quoted->int64(0), 1);
+}
+
+// Without it: texts of many rows would be copied once more before they are stored, or be gone too early.
+TEST_P(BothDialects, AViewIsReadWhenTheStatementRuns) {
+  db().execute("CREATE TABLE t(a TEXT)");
+  auto insert = db().prepare("INSERT INTO t VALUES ($1)");
+  std::string text = "a text that is too long for a small string";
+  insert->bind_view(1, text).run();
+  insert->bind_view(1, std::string_view()).run();
+  EXPECT_EQ(one("SELECT count(*) FROM t WHERE a='a text that is too long for a small string'"), 1);
+  EXPECT_EQ(one("SELECT count(*) FROM t WHERE a=''"), 1);
 }
 
 // Without it: a statement that was left in the middle of its rows cannot be run again.

@@ -38,6 +38,14 @@ struct Batch {
   uint64_t skipped = 0;                   // listed, unknown and older than what is asked for
   uint64_t gone = 0;                      // listed, and removed before they were read: no row
   uint64_t bytes_read = 0, requests = 0;
+
+  size_t row_bytes() const {
+    size_t bytes = 0;
+    for (const RowBuffer* rows :
+         {&files, &images, &videos, &audio, &blend_files, &blend_scenes, &dependencies})
+      bytes += rows->bytes();
+    return bytes;
+  }
 };
 
 }  // namespace millrace::scan

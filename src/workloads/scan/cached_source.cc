@@ -15,13 +15,16 @@ constexpr size_t kJoinedKeptMax = 1 << 20;
 
 void CachedSource::open(const objects::ObjectInfo& object, const ReadBudget& budget) {
   key_ = object.key;
-  etag_ = object.etag;
+  object_.reset();
+  head_bytes_ = object.etag.empty() ? kPlainFileHead : budget.block_bytes;
   size_ = object.size;
   budget_ = budget;
   bytes_ = requests_ = clock_ = 0;
   for (Block& block : blocks_) block.length = 0;
   if (joined_.capacity() > kJoinedKeptMax) std::vector<char>().swap(joined_);
-  if (size_ > 0) block_at(0);
+  if (size_ == 0) return;
+  object_ = reader_.open_object(key_, object.etag);
+  block_with(0, 1);
 }
 
 std::string_view CachedSource::read(uint64_t offset, size_t length) {
@@ -38,6 +41,18 @@ std::string_view CachedSource::read_some(uint64_t offset, size_t length) {
   return take(offset, static_cast<size_t>(std::min<uint64_t>(length, size_ - offset)));
 }
 
+std::string_view CachedSource::window(uint64_t offset, size_t length) {
+  if (offset >= size_) return {};
+  if (size_ - offset <= kTailMax && !cached(offset)) length = kTailMax;
+  uint64_t end = length < size_ - offset ? offset + length : size_;
+  bool alone = end == size_ && end - offset <= kTailMax && !cached(offset) && !cached(end - 1);
+  if (alone || end == offset || offset / budget_.block_bytes != (end - 1) / budget_.block_bytes)
+    return take(offset, static_cast<size_t>(end - offset));
+  const Block& block = block_with(offset, end);
+  return {block.data.data() + (offset - block.offset),
+          block.length - static_cast<size_t>(offset - block.offset)};
+}
+
 // The range lies within the file.
 std::string_view CachedSource::take(uint64_t offset, size_t length) {
   if (length == 0) return {};
@@ -50,7 +65,7 @@ std::string_view CachedSource::take(uint64_t offset, size_t length) {
     return {joined_.data(), length};
   }
   if (offset / budget_.block_bytes == last / budget_.block_bytes) {
-    const Block& block = block_at(offset);
+    const Block& block = block_with(offset, offset + length);
     return {block.data.data() + (offset - block.offset), length};
   }
   joined_.resize(length);
@@ -59,8 +74,10 @@ std::string_view CachedSource::take(uint64_t offset, size_t length) {
     fetch(offset, joined_.data(), length);
   } else {
     for (size_t done = 0; done < length;) {
-      const Block& block = block_at(offset + done);
-      size_t start = static_cast<size_t>(offset + done - block.offset);
+      uint64_t at = offset + done;
+      uint64_t block_end = at - at % budget_.block_bytes + budget_.block_bytes;
+      const Block& block = block_with(at, std::min(block_end, last + 1));
+      size_t start = static_cast<size_t>(at - block.offset);
       size_t part = std::min(length - done, block.length - start);
       std::memcpy(joined_.data() + done, block.data.data() + start, part);
       done += part;
@@ -73,32 +90,41 @@ size_t CachedSource::block_length(uint64_t start) const {
   return static_cast<size_t>(std::min<uint64_t>(budget_.block_bytes, size_ - start));
 }
 
-bool CachedSource::cached(uint64_t offset) const {
-  uint64_t start = offset - offset % budget_.block_bytes;
-  return std::any_of(std::begin(blocks_), std::end(blocks_), [&](const Block& block) {
-    return block.offset == start && block.length == block_length(start);
-  });
+// The block that begins there, if there is any of it.
+CachedSource::Block* CachedSource::find(uint64_t start) {
+  for (Block& block : blocks_)
+    if (block.length > 0 && block.offset == start) return &block;
+  return nullptr;
 }
 
-const CachedSource::Block& CachedSource::block_at(uint64_t offset) {
-  uint64_t start = offset - offset % budget_.block_bytes;
-  size_t length = block_length(start);  // a block of another budget's size is none
-  Block* oldest = &blocks_[0];
-  for (Block& block : blocks_) {
-    if (block.length == length && block.offset == start) {
-      block.used = ++clock_;
-      return block;
-    }
-    if (block.length == 0 ? oldest->length != 0 : oldest->length != 0 && block.used < oldest->used)
-      oldest = &block;
+bool CachedSource::cached(uint64_t offset) {
+  const Block* block = find(offset - offset % budget_.block_bytes);
+  return block != nullptr && offset - block->offset < block->length;
+}
+
+// The block with the bytes [offset, end), which one block can hold.
+const CachedSource::Block& CachedSource::block_with(uint64_t offset, uint64_t end) {
+  const uint64_t start = offset - offset % budget_.block_bytes;
+  const size_t whole = block_length(start);
+  Block* block = find(start);
+  if (block == nullptr) {
+    block = std::min_element(std::begin(blocks_), std::end(blocks_), [](const Block& a, const Block& b) {
+      return (a.length == 0 ? 0 : a.used) < (b.length == 0 ? 0 : b.used);
+    });
+    block->offset = start;
+    block->length = 0;
+    if (start == 0) fill(*block, std::min(whole, head_bytes_));
   }
-  oldest->length = 0;  // stays empty when fetch() throws
-  if (oldest->data.size() < length) oldest->data.resize(length);
-  fetch(start, oldest->data.data(), length);
-  oldest->offset = start;
-  oldest->length = length;
-  oldest->used = ++clock_;
-  return *oldest;
+  if (block->length < end - start) fill(*block, whole);
+  block->used = ++clock_;
+  return *block;
+}
+
+// Gets what is not there of the block's first `length` bytes.
+void CachedSource::fill(Block& block, size_t length) {
+  if (block.data.size() < length) block.data.resize(length);
+  fetch(block.offset + block.length, block.data.data() + block.length, length - block.length);
+  block.length = length;
 }
 
 void CachedSource::fetch(uint64_t offset, char* out, size_t length) {
@@ -111,7 +137,7 @@ void CachedSource::fetch(uint64_t offset, char* out, size_t length) {
   ++requests_;
   size_t got = 0;
   try {
-    got = reader_.read(key_, offset, out, length, etag_);
+    got = object_->read(offset, out, length);
   } catch (const base::ConflictError& e) {
     throw ChangedError(e.what());
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,7 @@ class CachedSource final : public Source {
   uint64_t size() const override { return size_; }
   std::string_view read(uint64_t offset, size_t length) override;
   std::string_view read_some(uint64_t offset, size_t length) override;
+  std::string_view window(uint64_t offset, size_t length) override;
 
   uint64_t bytes_read() const { return bytes_; }   // of this object, from the store
   uint64_t requests() const { return requests_; }  // of this object
@@ -63,23 +65,28 @@ class CachedSource final : public Source {
   static constexpr size_t kBlocks = 8;
   struct Block {
     uint64_t offset = 0;
-    size_t length = 0;  // 0: empty
+    size_t length = 0;  // what there is of it; 0: empty
     uint64_t used = 0;  // for the least recently used
     std::vector<char> data;
   };
 
-  static constexpr size_t kTailMax =
-      4 << 10;  // bytes at the end that are read alone: only that they are there matters
+  // Bytes at the end that are read alone: only that they are there matters.
+  static constexpr size_t kTailMax = 4 << 10;
+  // What is read first of a plain file: copying more costs more than asking again, as few have to.
+  static constexpr size_t kPlainFileHead = 8 << 10;
 
   std::string_view take(uint64_t offset, size_t length);
   size_t block_length(uint64_t start) const;
-  bool cached(uint64_t offset) const;
-  const Block& block_at(uint64_t offset);
+  bool cached(uint64_t offset);
+  Block* find(uint64_t start);
+  const Block& block_with(uint64_t offset, uint64_t end);
+  void fill(Block& block, size_t length);
   void fetch(uint64_t offset, char* out, size_t length);
 
   objects::ObjectReader& reader_;
+  std::unique_ptr<objects::ObjectHandle> object_;
   std::string key_;
-  std::string etag_;
+  size_t head_bytes_ = 0;
   uint64_t size_ = 0;
   ReadBudget budget_ = kMediaBudget;
   uint64_t bytes_ = 0;

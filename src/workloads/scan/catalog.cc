@@ -65,6 +65,11 @@ std::unique_ptr<sql::Connection> open_catalog(const std::string& url) {
     if (error) throw base::DeniedError(base::system_message("make folder " + folder.string(), error.value()));
   }
   std::unique_ptr<sql::Connection> connection = sql::open_url(url);
+  if (connection->dialect() == sql::Dialect::kSqlite) {
+    // Pages of a transaction should not be written before it ends, and then once more: 8 MiB. What a
+    // statement needs to take itself back is small, but an INSERT of some rows would write a file of it.
+    connection->execute("PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY");
+  }
   migrate_schema(*connection);
   return connection;
 }

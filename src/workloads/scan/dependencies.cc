@@ -202,12 +202,14 @@ std::vector<Edge> next_page(sql::Statement& query) {
 void resolve_dependencies(sql::Connection& connection, objects::ObjectReader& reader,
                           const ScanContext& context, const PathRange& range, const std::atomic<bool>& stop) {
   Resolver resolver(connection, reader, context);
+  // "||''": by way of the dependencies, which may be few, and never of all files below.
   auto query = connection.prepare(
       "SELECT d.id,d.kind,d.resolved_path,d.udim_tiles,t.id,d.resolved_file_id,d.\"exists\",d.packed,"
       "d.suggestion FROM dependencies d "
       "JOIN files f ON f.id=d.file_id LEFT JOIN files t ON t.file_path=d.resolved_path AND "
       "t.status<>'missing' "
-      "WHERE d.id>$1 AND f.file_path>=$2 AND f.file_path<$3 AND f.status<>'missing' ORDER BY d.id LIMIT $4");
+      "WHERE d.id>$1 AND f.file_path||''>=$2 AND f.file_path||''<$3 AND f.status<>'missing' ORDER BY d.id "
+      "LIMIT $4");
   auto update = connection.prepare(
       "UPDATE dependencies SET \"exists\"=$1,resolved_file_id=$2,suggestion=$4 WHERE id=$3");
   query->bind(1, int64_t{0}).bind(2, range.first).bind(3, range.end).bind(4, kPage);

@@ -38,14 +38,10 @@ std::string_view MediaBytes::fetch(uint64_t offset, size_t length, const char* w
     throw base::CorruptError("truncated: " + std::string(what) + " needs " + std::to_string(length) +
                              " bytes at offset " + std::to_string(offset) + ", the file has " +
                              std::to_string(size_));
-  // To the end of the 32 KiB block in which the wanted bytes end: what a caching source has to get anyway.
-  uint64_t end = offset + length;
-  uint64_t block_end =
-      end > size_ - std::min<uint64_t>(size_, kBlock) ? size_ : (end + kBlock - 1) / kBlock * kBlock;
   ++fetches_;
   window_ = {};
   begin_ = offset;
-  window_ = source_.read_some(offset, static_cast<size_t>(std::max(block_end, end) - offset));
+  window_ = source_.window(offset, length);
   if (window_.size() < length)
     throw base::CorruptError("truncated: " + std::string(what) + " at offset " + std::to_string(offset) +
                              ", the source ended early");

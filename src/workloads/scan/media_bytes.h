@@ -68,7 +68,6 @@ class MediaBytes {
 
  private:
   static constexpr unsigned kStepsMax = 1'000'000;
-  static constexpr size_t kBlock = 32 * 1024;
 
   std::string_view fetch(uint64_t offset, size_t length, const char* what);
   [[noreturn]] void too_many(const char* what) const;

@@ -46,10 +46,12 @@ class RowBuffer {
     texts_.clear();
   }
   size_t size() const { return values_.size(); }
+  size_t bytes() const { return values_.capacity() * sizeof(Value) + texts_.capacity(); }
   int64_t integer(size_t at) const { return values_[at].integer; }
   std::string_view text(size_t at) const {
     return std::string_view(texts_).substr(values_[at].text.offset, values_[at].text.length);
   }
+  // Texts stay in the buffer: it must outlive the run of the statement.
   void bind(size_t at, sql::Statement& statement, int parameter) const {
     const Value& value = values_[at];
     switch (value.kind) {
@@ -63,7 +65,7 @@ class RowBuffer {
         statement.bind(parameter, value.real);
         break;
       case Kind::kText:
-        statement.bind(parameter, text(at));
+        statement.bind_view(parameter, text(at));
         break;
     }
   }

@@ -26,8 +26,9 @@ namespace {
 using workloads::JobResult;
 using Steady = std::chrono::steady_clock;
 
-constexpr size_t kBatchFiles = 32;          // handed to one worker at a time
-constexpr size_t kTransactionFiles = 1024;  // committed together at most
+constexpr size_t kBatchFiles = 32;             // handed to one worker at a time
+constexpr size_t kTransactionFiles = 8192;     // committed together at most
+constexpr size_t kTransactionBytes = 8 << 20;  // of rows: they are kept until they are committed
 constexpr auto kTransactionTime = std::chrono::milliseconds(500);
 constexpr auto kProgressTime = std::chrono::milliseconds(500);
 constexpr unsigned kBucketWorkers = 16;  // they wait for the network most of the time
@@ -293,7 +294,7 @@ class Scan {
 
   void write_all() {
     Group group;
-    size_t files = 0;
+    size_t files = 0, bytes = 0;
     auto due = Steady::now() + kTransactionTime;
     // What was taken and is not committed counts: the queue may be closed right after its last batch was
     // taken.
@@ -301,12 +302,14 @@ class Scan {
       auto batch = batches_.pop_until(std::min(due, progress_due_));
       if (batch) {
         files += (*batch)->outcomes.size() + (*batch)->unchanged.size() + (*batch)->unstorable.size();
+        bytes += (*batch)->row_bytes();
         group.push_back(std::move(*batch));
       }
-      if (!group.empty() && (files >= kTransactionFiles || Steady::now() >= due || batches_.finished())) {
+      const bool full = files >= kTransactionFiles || bytes >= kTransactionBytes;
+      if (!group.empty() && (full || Steady::now() >= due || batches_.finished())) {
         commit(group);
         group.clear();
-        files = 0;
+        files = bytes = 0;
       }
       if (group.empty()) due = Steady::now() + kTransactionTime;
       show_progress();

@@ -12,7 +12,7 @@
 namespace millrace::scan {
 
 // Raised when tables change in a way that written_tables() does not say: then with an entry in schema.cc.
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 // Creates the tables, or brings those of an older version up to date, in one transaction; safe when several
 // processes do so at once. Throws ConflictError when the database was made by a newer Millrace, or has tables
