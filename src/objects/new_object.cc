@@ -1,6 +1,8 @@
 #include "objects/new_object.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,11 +35,16 @@ base::UniqueFd nameless_file() {
   return fd;
 }
 
-// The name in its folder is durable only when the folder is.
-void sync_folder_of(const std::string& path) {
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  base::UniqueFd fd(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd) fsync(fd.get());
+base::UniqueFd folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return base::UniqueFd(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+bool is_still(const std::string& path, const std::optional<ObjectInfo>& before) {
+  struct stat now{};
+  if (stat(path.c_str(), &now) != 0) return !before && errno == ENOENT;
+  return before && static_cast<uint64_t>(now.st_size) == before->size &&
+         now.st_mtim.tv_sec * int64_t{1'000'000'000} + now.st_mtim.tv_nsec == before->mtime_ns;
 }
 
 }  // namespace
@@ -77,13 +84,52 @@ void NewObject::write(std::string_view bytes) {
 std::string NewObject::path_to_fill() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
 
 void NewObject::publish() {
-  if (client_) {
-    client_->put_file(path_, path_to_fill(), content_type_);
-  } else {
-    if (fsync(fd_.get()) != 0 || rename(draft_.c_str(), path_.c_str()) != 0) raise("write " + shown_, errno);
-    sync_folder_of(path_);
-  }
+  if (client_)
+    put(nullptr);
+  else
+    rename_draft(nullptr);
   fd_.reset();
+}
+
+void NewObject::publish_over(const std::optional<ObjectInfo>& before) {
+  if (client_)
+    put(&before);
+  else
+    rename_draft(&before);
+  fd_.reset();
+}
+
+void NewObject::put(const std::optional<ObjectInfo>* before) {
+  UploadOptions options;
+  options.headers.add("Content-Type", content_type_);
+  if (before) {
+    options.if_none_match = !*before;
+    if (*before) options.if_match = (*before)->etag;
+  }
+  try {
+    client_->put_file(path_, path_to_fill(), options);
+  } catch (const base::ConflictError&) {
+    if (!before) throw;
+    raise_changed();
+  }
+}
+
+void NewObject::rename_draft(const std::optional<ObjectInfo>* before) {
+  if (fsync(fd_.get()) != 0) raise("write " + shown_, errno);
+  const base::UniqueFd folder = folder_of(path_);
+  // Nobody renames between the comparison and our rename. Where a file system has no locks, the window is
+  // as small as it gets.
+  while (folder && flock(folder.get(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+  if (before && !is_still(path_, *before)) raise_changed();
+  if (rename(draft_.c_str(), path_.c_str()) != 0) raise("write " + shown_, errno);
+  // The name in its folder is durable only when the folder is.
+  if (folder) fsync(folder.get());
+}
+
+void NewObject::raise_changed() const {
+  throw base::ConflictError(shown_ + " is no longer what it was when it was read: another run has written it",
+                            "PreconditionFailed");
 }
 
 }  // namespace millrace::objects

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,8 +36,16 @@ class NewObject {
   const std::string& shown() const { return shown_; }
   // There under its name from now on, durable, in the place of what was there before.
   void publish();
+  // The same, if what is there still is `before` (none: if there is nothing). Else ConflictError (code
+  // "PreconditionFailed"), and what is there stays: no other writer's work is lost that `before` does not
+  // have. Plain files: of all that publish through this class.
+  void publish_over(const std::optional<ObjectInfo>& before);
 
  private:
+  void put(const std::optional<ObjectInfo>* before);
+  void rename_draft(const std::optional<ObjectInfo>* before);
+  [[noreturn]] void raise_changed() const;
+
   std::string shown_;  // for messages
   std::string path_;   // the file, or the key
   std::string content_type_;

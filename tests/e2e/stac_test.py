@@ -403,6 +403,29 @@ class Stac(unittest.TestCase):
         self.assertEqual({name for item in there.values() for name, value in item["properties"].items() if value is not None},
                          {name for item in server.catalogue.items for name in item["properties"]})
 
+    # Without this the later of two merges of a month takes the other's items out again, without a word.
+    def test_a_merge_does_not_undo_another(self):
+        server = self.serve(self.items[:40])
+        self.month(server)
+        server.catalogue.items = list(self.items)
+        others = []
+
+        def fault(_command, path, _headers):
+            if "_stac.json" in path and not others:
+                others.append(None)
+                others[0] = self.month(server, "--merge", "--collection", "HLSS30")
+            return None
+
+        server.fault = fault
+        result = self.month(server, "--merge", code=1)
+        self.assertIn("another run has written it", json.dumps(result))
+        s30 = [item for item in self.items[40:] if ".S30." in item["id"]]
+        self.assertEqual(others[0]["counts"]["rows"], 40 + len(s30))
+        self.assert_month(self.file(), self.items[:40] + s30)
+        self.assertEqual(os.listdir(os.path.dirname(self.file())), ["data.parquet"])
+        self.assertEqual(self.month(server, "--merge")["counts"]["rows"], 60)
+        self.assert_month(self.file(), self.items)
+
     # Without this pages behind the first are lost, or come in place of one another.
     def test_stac_apis_by_post_and_get(self):
         server = self.serve(page_size=2)
@@ -749,6 +772,40 @@ class InTheEngine(unittest.TestCase):
             self.assertEqual(stac(*words, "--require-complete-links", "--merge")["counts"]["already_in_file"], 30)
             result = stac("--source", "files", "--input", "s3://out/items", "--destination", "s3://out/files")
             self.assertEqual((result["counts"]["rows"], result["counts"]["files_read"]), (30, 1))
+
+    # Without this the later of two merges of a month in S3 takes the other's items out again.
+    def test_a_merge_in_s3_does_not_undo_another(self):
+        items = make_month(2024, 6, 20, SEED)
+        with MillraceServer() as server:
+            replay = self.enterContext(BadReplay(items[:10]))
+            s3 = server.boto3("s3")
+            s3.create_bucket(Bucket="out")
+
+            def month(*words, code=0):
+                with tempfile.TemporaryDirectory() as work:
+                    done = subprocess.run([BINARY, "stac", "--quiet", "--work", work, "--input", replay.url, "--year-month", "202406",
+                                           "--destination", "s3://out/hls", *words], env=server.environment, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, code, f"seed {SEED}: " + done.stdout + done.stderr)
+                return json.loads(done.stdout.splitlines()[-1])["counts"] if code == 0 else done.stdout + done.stderr
+
+            others = []
+
+            def fault(_command, path, _headers):
+                if "_stac.json" in path and not others:
+                    others.append(None)
+                    others[0] = month("--merge")
+                return None
+
+            # The first month of its place, which another makes at the same time; and one that is there.
+            for count in (10, 20):
+                replay.catalogue.items = list(items[:count])
+                others.clear()
+                replay.fault = fault
+                self.assertIn("another run has written it", month("--merge", code=1))
+                replay.fault = None
+                self.assertEqual(others[0]["rows"], count)
+                self.assertEqual(month("--merge")["rows"], count)
+            self.assertEqual([o["Key"] for o in s3.list_objects_v2(Bucket="out")["Contents"]], ["hls/year=2024/month=06/data.parquet"])
 
 
 if __name__ == "__main__":

@@ -36,6 +36,44 @@ TEST(NewObject, AFileIsThereWholeOrNotAtAll) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
+// Without this: of two jobs that add to one file the later takes out again what the first one added.
+TEST(NewObject, WhatAnotherWroteMeanwhileIsNotReplaced) {
+  millrace::testing::TemporaryFolder folder;
+  const std::string path = folder / "out.json";
+  const auto reader = open_reader(parse_location(folder.path().string()));
+  const auto publish = [&](const std::string& text, const std::optional<ObjectInfo>& before) {
+    NewObject draft(parse_location(path));
+    draft.write(text);
+    draft.publish_over(before);
+  };
+  publish("first", std::nullopt);
+  const ObjectInfo first = reader->head("out.json");
+  EXPECT_THROW(publish("as if there were none", std::nullopt), base::ConflictError);
+  publish("second", first);
+  try {
+    publish("third", first);
+    FAIL() << "it was replaced";
+  } catch (const base::ConflictError& e) {
+    EXPECT_EQ(e.code(), "PreconditionFailed");
+    EXPECT_NE(std::string(e.what()).find(path), std::string::npos);
+  }
+  EXPECT_EQ(content(path), "second");
+  const ObjectInfo second = reader->head("out.json");
+  std::filesystem::remove(path);
+  EXPECT_THROW(publish("of what is gone", second), base::ConflictError);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "no draft is left";
+}
+
+// Without this: what is written by another's hand is not what is published.
+TEST(NewObject, OthersFillIt) {
+  millrace::testing::TemporaryFolder folder;
+  NewObject draft(parse_location(folder / "out.json"));
+  std::ofstream(draft.path_to_fill()) << "too long";
+  std::ofstream(draft.path_to_fill(), std::ios::trunc) << "good";
+  draft.publish();
+  EXPECT_EQ(content(folder / "out.json"), "good");
+}
+
 TEST(NewObject, WhatCannotBeIsSaidBeforeTheWork) {
   millrace::testing::TemporaryFolder folder;
   EXPECT_THROW(NewObject(parse_location(folder / "none/out")), base::NotFoundError);

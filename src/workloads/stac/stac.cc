@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -147,12 +148,14 @@ class StacRun {
   // With --merge: what the files of the month hold already, as a chunk.
   Existing existing_items(ItemSpool& spool, const Month& month) {
     Existing out;
+    before_.clear();
     if (!options_.merge) return out;
     spool.remove(kExistingChunk);
     ItemChunk chunk = spool.begin(kExistingChunk);
     ItemChecker checker;
     for (const objects::Location& file : files_of(options_, month)) {
       std::optional<objects::ObjectInfo> info = find_object(file);
+      before_[shown(file)] = info;
       if (!info) continue;
       out.chunk = kExistingChunk;
       int64_t written_us = info->last_modified * 1000;
@@ -224,7 +227,7 @@ class StacRun {
     if (report.rows != part.items.size())
       throw base::InternalError(fmt::format("{}: {} rows were written of {} items; it is not published",
                                             shown(file), report.rows, part.items.size()));
-    out.publish();
+    publish_file(out, file);
     job_.result.count("files");
     job_.result.count("rows", static_cast<int64_t>(report.rows));
     base::json::object told;
@@ -238,9 +241,23 @@ class StacRun {
     files_.push_back(std::move(told));
   }
 
+  // A merge replaces only what it has read: what another run wrote meanwhile is not in it.
+  void publish_file(objects::NewObject& out, const objects::Location& file) {
+    if (!options_.merge) return out.publish();
+    try {
+      out.publish_over(before_[shown(file)]);
+    } catch (const base::ConflictError& error) {
+      throw base::ConflictError(
+          std::string(error.what()) + "; it stays as it is: merge again, what was fetched is kept",
+          error.code());
+    }
+  }
+
   StacJob& job_;
   const JobOptions& options_;
   SourceCollections source_collections_;
+  std::map<std::string, std::optional<objects::ObjectInfo>>
+      before_;  // files of the month that a merge has read
   base::json::array files_;
 };
 
