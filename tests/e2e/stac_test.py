@@ -542,6 +542,39 @@ class Stac(unittest.TestCase):
         result = self.month(server, *words[:-1], "--bounding-box", "1,0,30,60", "--require-complete-links", code=3)
         self.assertIn("NoLinks", self.failures(result))
 
+    # Without this --skip-existing takes a file for what it asks for that was made of something else.
+    def test_skip_existing_knows_what_a_file_was_made_of(self):
+        places = [(10, 10), (10, 50), (-100, 10)]
+        items = [make_item("S30", datetime.datetime(2024, 6, 3, 4, serial), west, south, serial) for serial, (west, south) in enumerate(places)]
+        server = self.serve(items)
+
+        def skip(*words, code=0):
+            with open(self.file(), "rb") as file:
+                before = file.read()
+            searches = server.count("granules.json")
+            result = self.month(server, "--skip-existing", *words, code=code)
+            with open(self.file(), "rb") as file:
+                self.assertEqual(file.read(), before)
+            self.assertEqual(server.count("granules.json"), searches)
+            return result
+
+        self.month(server, "--collection", "HLSS30", "--bounding-box", "5,5,20,20")
+        self.assertEqual(skip("--collection", "HLSS30_2.0", "--bounding-box", "5,5,20,20.0")["counts"]["months_skipped"], 1)
+        for words in (("--collection", "HLSS30", "--bounding-box", "0,0,30,60"), ("--collection", "HLSS30"), ("--bounding-box", "5,5,20,20")):
+            result = skip(*words, code=3)
+            self.assertEqual(result["counts"]["months_refused"], 1)
+            self.assertIn("HLSS30_2.0 in 5,5,20,20 instead of", self.failures(result)["MadeOfOther"]["error"])
+        # What a merge adds is known, too; and a file of all the earth has every box of it.
+        self.month(server, "--merge", "--collection", "HLSS30", "--bounding-box", "0,0,30,60")
+        for box in ("5,5,20,20", "0,0,30,60"):
+            self.assertEqual(skip("--collection", "HLSS30", "--bounding-box", box)["counts"]["months_skipped"], 1)
+        self.month(server, "--merge", "--collection", "HLSS30")
+        self.assertEqual(skip("--collection", "HLSS30", "--bounding-box", "1,1,2,2")["counts"]["months_skipped"], 1)
+        skip("--collection", "HLSL30", code=3)
+        with open(self.file(), "wb") as file:
+            file.write(b"no Parquet at all")
+        self.assertIn("NoParquet", self.failures(skip("--collection", "HLSS30", code=3)))
+
     # Without this a merge says nothing of rows that nobody lists any more.
     def test_merge_counts_what_is_not_listed_any_more(self):
         server = self.serve()
@@ -806,6 +839,8 @@ class InTheEngine(unittest.TestCase):
                 self.assertEqual(others[0]["rows"], count)
                 self.assertEqual(month("--merge")["rows"], count)
             self.assertEqual([o["Key"] for o in s3.list_objects_v2(Bucket="out")["Contents"]], ["hls/year=2024/month=06/data.parquet"])
+            self.assertEqual(month("--skip-existing", "--collection", "HLSS30")["months_skipped"], 1)
+            self.assertIn("MadeOfOther", month("--skip-existing", "--collection", "HLSS30,C123-OTHER", code=3))
 
 
 if __name__ == "__main__":

@@ -320,14 +320,17 @@ WriteReport Writing::write(const ItemSchema& schema) {
   register_rows(database, rows);
   // Without the limit in bytes DuckDB ends a row group after 1 KiB a row; without those of dictionaries it
   // keeps 1 MiB for each column.
+  std::string scopes;
+  if (!options_.scopes.empty())
+    scopes = fmt::format(", \"{}\": {}", kScopesKey, sql::duckdb_literal(scopes_text(options_.scopes)));
   const std::string copy = fmt::format(
       "COPY (SELECT * FROM {}()) TO {} (FORMAT parquet, USE_TMP_FILE false, COMPRESSION zstd, "
       "COMPRESSION_LEVEL 6, "
       "ROW_GROUP_SIZE {}, ROW_GROUP_SIZE_BYTES '64GB', DICTIONARY_SIZE_LIMIT {}, "
-      "STRING_DICTIONARY_PAGE_SIZE_LIMIT {}, KV_METADATA {{geo: {}, \"stac-geoparquet\": {}, {}: {}}})",
+      "STRING_DICTIONARY_PAGE_SIZE_LIMIT {}, KV_METADATA {{geo: {}, \"stac-geoparquet\": {}, {}: {}{}}})",
       kFunction, sql::duckdb_literal(path_), rows.group_rows, kDictionaryEntries, dictionary_bytes(schema),
       sql::duckdb_literal(geo_->placeholder()), sql::duckdb_literal(stac_->placeholder()), kMappingKey,
-      sql::duckdb_literal(mapping_->placeholder()));
+      sql::duckdb_literal(mapping_->placeholder()), scopes);
   run(database, copy, rows);
   RowFacts facts;
   for (const auto& filler : rows.fillers) facts.add(filler->facts());

@@ -6,10 +6,12 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "objects/new_object.h"
 #include "objects/store.h"
 #include "workloads/stac/item_store.h"
+#include "workloads/stac/scope.h"
 
 namespace millrace::stac {
 
@@ -22,6 +24,7 @@ struct GeoParquetOptions {
   // STAC Collections that are known, by id: JSON objects. What one lacks of what STAC wants is made from its
   // items.
   std::map<std::string, std::string> collections = {};
+  std::vector<Scope> scopes = {};  // what it was asked to hold, for its footer; none: it does not say
 };
 
 struct WriteReport {

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -16,18 +18,36 @@ namespace {
 
 constexpr size_t kPiece = 4 << 20;
 
-void write_fully(int fd, std::string_view bytes, const std::string& path) {
+constexpr size_t kTail = 8;  // the length of the footer, and "PAR1"
+constexpr std::string_view kMagic = "PAR1";
+
+void write_fully(int fd, std::string_view bytes, uint64_t at, const std::string& path) {
   while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    const ssize_t n = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw base::TransientError(base::system_message("write " + path, errno));
     bytes.remove_prefix(static_cast<size_t>(n));
+    at += static_cast<uint64_t>(n);
   }
+}
+
+// Where the footer begins.
+uint64_t footer_at(objects::ObjectReader& bucket, const objects::ObjectInfo& info, const std::string& key) {
+  std::array<char, kTail> tail{};
+  uint32_t length = 0;
+  if (info.size > kMagic.size() + kTail &&
+      bucket.read(key, info.size - kTail, tail.data(), kTail, info.etag) == kTail)
+    std::memcpy(&length, tail.data(), sizeof length);
+  if (std::string_view(tail.data() + sizeof length, kMagic.size()) != kMagic ||
+      length > info.size - kMagic.size() - kTail)
+    throw base::CorruptError(key + " is no Parquet file");
+  return info.size - kTail - length;
 }
 
 }  // namespace
 
-LocalParquet::LocalParquet(const objects::Location& location, const std::string& temporary_folder) {
+LocalParquet::LocalParquet(const objects::Location& location, const std::string& temporary_folder,
+                           Part part) {
   if (!location.is_s3) {
     path_ = location.path;
     if (access(path_.c_str(), R_OK) == 0) return;
@@ -44,10 +64,12 @@ LocalParquet::LocalParquet(const objects::Location& location, const std::string&
     const auto bucket = objects::open_reader({.is_s3 = true, .bucket = location.bucket, .path = ""});
     const auto info = bucket->head(location.path);
     std::string piece(kPiece, '\0');
-    for (uint64_t at = 0; at < info.size;) {
+    const bool whole = part == Part::kWhole;
+    if (!whole) write_fully(fd.get(), kMagic, 0, path_);
+    for (uint64_t at = whole ? 0 : footer_at(*bucket, info, location.path); at < info.size;) {
       const size_t n = bucket->read(location.path, at, piece.data(), piece.size(), info.etag);
       if (n == 0) throw base::TransientError("s3://" + location.bucket + "/" + location.path + " ends early");
-      write_fully(fd.get(), std::string_view(piece).substr(0, n), path_);
+      write_fully(fd.get(), std::string_view(piece).substr(0, n), at, path_);
       at += n;
     }
   } catch (...) {

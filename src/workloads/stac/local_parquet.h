@@ -10,10 +10,14 @@
 
 namespace millrace::stac {
 
-// A copy is removed when it goes. Throws NotFoundError, DeniedError, TransientError.
+// A copy is removed when it goes. Throws NotFoundError, DeniedError, TransientError, and of a footer
+// CorruptError (no Parquet).
 class LocalParquet {
  public:
-  LocalParquet(const objects::Location& location, const std::string& temporary_folder);
+  // Of an object the footer alone can be had: the file then has a hole in the place of its rows.
+  enum class Part { kWhole, kFooter };
+  LocalParquet(const objects::Location& location, const std::string& temporary_folder,
+               Part part = Part::kWhole);
   ~LocalParquet();
   LocalParquet(const LocalParquet&) = delete;
   LocalParquet& operator=(const LocalParquet&) = delete;

@@ -17,6 +17,7 @@
 #include "workloads/stac/geoparquet.h"
 #include "workloads/stac/item.h"
 #include "workloads/stac/places.h"
+#include "workloads/stac/scope.h"
 #include "workloads/stac/source_collections.h"
 #include "workloads/stac/stac_job.h"
 #include "workloads/stac/work_folder.h"
@@ -70,13 +71,20 @@ objects::Location file_of(const JobOptions& options, const Month& month, const s
   return below(objects::parse_location(options.destination), name);
 }
 
+struct MonthFile {
+  objects::Location file;
+  std::string collection;  // the only one in it; empty: those of the month
+};
+
 // The files of a month whose names are known before it is read: none when they come from the items.
-std::vector<objects::Location> files_of(const JobOptions& options, const Month& month) {
-  if (options.layout == Layout::kMonth) return {file_of(options, month, "")};
-  std::vector<objects::Location> files;
-  for (const std::string& collection : options.collections)
-    files.push_back(file_of(
-        options, month, options.source == SourceKind::kCmr ? cmr_collection(collection).name : collection));
+std::vector<MonthFile> files_of(const JobOptions& options, const Month& month) {
+  if (options.layout == Layout::kMonth) return {{file_of(options, month, ""), ""}};
+  std::vector<MonthFile> files;
+  for (const std::string& collection : options.collections) {
+    const std::string name =
+        options.source == SourceKind::kCmr ? cmr_collection(collection).name : collection;
+    files.push_back({file_of(options, month, name), name});
+  }
   return files;
 }
 
@@ -95,10 +103,7 @@ class StacRun {
 
   void run_month(const Month& month) {
     job_.set_phase(month.text() + ": items");
-    if (options_.skip_existing && !job_.is_recent(month.days().back()) && all_there(month)) {
-      job_.result.count("months_skipped");
-      return;
-    }
+    if (options_.skip_existing && !job_.is_recent(month.days().back()) && all_there(month)) return;
     WorkFolder work(options_.work.empty() ? default_work() : options_.work, identity(month.text()));
     ItemSpool spool(work.path() + "/spool");
     job_.checkpoint.reset();
@@ -130,11 +135,45 @@ class StacRun {
   }
 
  private:
-  bool all_there(const Month& month) const {
-    std::vector<objects::Location> files = files_of(options_, month);
-    return !files.empty() && std::all_of(files.begin(), files.end(), [](const objects::Location& file) {
-      return find_object(file).has_value();
-    });
+  // What a file is asked to hold: all that the run asks for, or one collection of it.
+  Scope scope_of(const std::string& collection) const {
+    Scope scope{.collections = {}, .box = options_.box ? options_.box->text : ""};
+    if (!collection.empty()) {
+      scope.collections = {collection};
+    } else {
+      for (const std::string& name : options_.collections)
+        scope.collections.push_back(options_.source == SourceKind::kCmr ? cmr_collection(name).name : name);
+    }
+    return scope;
+  }
+
+  // True when the month has all its files already, so that nothing is to be done. One that was made of
+  // something else is named as a failure: it is neither what was asked for, nor to be replaced.
+  bool all_there(const Month& month) {
+    const auto files = files_of(options_, month);
+    for (const auto& [file, collection] : files)
+      if (!find_object(file)) return false;
+    if (files.empty()) return false;
+    bool good = true;
+    for (const auto& [file, collection] : files) {
+      const Scope asked = scope_of(collection);
+      try {
+        const auto made = scopes_of(file);
+        if (!made || std::any_of(made->begin(), made->end(), [&](const Scope& s) { return s.covers(asked); }))
+          continue;
+        std::vector<std::string> texts;
+        for (const Scope& scope : *made) texts.push_back(scope.text());
+        job_.result.item_failed(shown(file),
+                                "it is there, but was made of " + base::join(texts, "; ") + " instead of " +
+                                    asked.text() + ": --skip-existing leaves it, --merge adds to it",
+                                "MadeOfOther");
+      } catch (const base::CorruptError& error) {
+        job_.result.item_failed(shown(file), error.what(), "NoParquet");
+      }
+      good = false;
+    }
+    job_.result.count(good ? "months_skipped" : "months_refused");
+    return true;
   }
 
   // All that decides which items there are: a run that differs in it must not find those of another.
@@ -149,14 +188,16 @@ class StacRun {
   Existing existing_items(ItemSpool& spool, const Month& month) {
     Existing out;
     before_.clear();
+    scopes_before_.clear();
     if (!options_.merge) return out;
     spool.remove(kExistingChunk);
     ItemChunk chunk = spool.begin(kExistingChunk);
     ItemChecker checker;
-    for (const objects::Location& file : files_of(options_, month)) {
+    for (const auto& [file, collection] : files_of(options_, month)) {
       std::optional<objects::ObjectInfo> info = find_object(file);
       before_[shown(file)] = info;
       if (!info) continue;
+      scopes_before_[shown(file)] = scopes_of(file).value_or(std::vector<Scope>());
       out.chunk = kExistingChunk;
       int64_t written_us = info->last_modified * 1000;
       out.written_us = out.written_us == kNoTime ? written_us : std::min(out.written_us, written_us);
@@ -223,6 +264,7 @@ class StacRun {
     writer.temporary_folder = work.path();
     writer.threads = options_.threads;
     writer.collections = source_collections_.of(names_in(part.items));
+    if (options_.source != SourceKind::kFiles) writer.scopes = scopes_with(file, scope_of(part.collection));
     WriteReport report = write_geoparquet(part.items, writer, out);
     if (report.rows != part.items.size())
       throw base::InternalError(fmt::format("{}: {} rows were written of {} items; it is not published",
@@ -241,6 +283,15 @@ class StacRun {
     files_.push_back(std::move(told));
   }
 
+  // Those of the file that a merge adds to, and `asked`.
+  std::vector<Scope> scopes_with(const objects::Location& file, const Scope& asked) {
+    std::vector<Scope> scopes = options_.merge ? scopes_before_[shown(file)] : std::vector<Scope>();
+    std::erase_if(scopes, [&](const Scope& scope) { return asked.covers(scope); });
+    if (std::none_of(scopes.begin(), scopes.end(), [&](const Scope& s) { return s.covers(asked); }))
+      scopes.push_back(asked);
+    return scopes;
+  }
+
   // A merge replaces only what it has read: what another run wrote meanwhile is not in it.
   void publish_file(objects::NewObject& out, const objects::Location& file) {
     if (!options_.merge) return out.publish();
@@ -256,8 +307,9 @@ class StacRun {
   StacJob& job_;
   const JobOptions& options_;
   SourceCollections source_collections_;
-  std::map<std::string, std::optional<objects::ObjectInfo>>
-      before_;  // files of the month that a merge has read
+  // Files of the month that a merge has read, by their shown names.
+  std::map<std::string, std::optional<objects::ObjectInfo>> before_;
+  std::map<std::string, std::vector<Scope>> scopes_before_;
   base::json::array files_;
 };
 
