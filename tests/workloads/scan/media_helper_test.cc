@@ -172,6 +172,38 @@ TEST_F(MediaHelperTest, CrashCostsOneFile) {
   EXPECT_EQ(babbling.probe(source, "a.au").status, ReadStatus::kBroken);
 }
 
+TEST_F(MediaHelperTest, MemoryIsBoundedAndCostsOneFile) {
+  // Without this a picture of a few bytes that unpacks to gigabytes takes the memory of the machine.
+  NEEDS_FFMPEG();
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the address space has no limit under AddressSanitizer";
+#endif
+  const uint32_t side = 14'500;  // 210 million pixels of one byte
+  z_stream stream{};
+  ASSERT_EQ(deflateInit(&stream, 9), Z_OK);
+  std::string row(side + 1, '\0'), idat(1 << 20, '\0');
+  stream.next_out = reinterpret_cast<Bytef*>(idat.data());
+  stream.avail_out = static_cast<uInt>(idat.size());
+  for (uint32_t y = 0; y < side; ++y) {
+    stream.next_in = reinterpret_cast<Bytef*>(row.data());
+    stream.avail_in = static_cast<uInt>(row.size());
+    ASSERT_GE(deflate(&stream, y + 1 < side ? Z_NO_FLUSH : Z_FINISH), Z_OK);
+  }
+  idat.resize(stream.total_out);
+  deflateEnd(&stream);
+  MemorySource large("\x89PNG\r\n\x1A\n"s + png_ihdr(side, side, 8, 0) + png_chunk("IDAT", idat) +
+                     png_chunk("IEND", ""));
+  MemorySource small(real_png(20, 10));
+  MediaHelper::Limits limits;
+  limits.memory_bytes = 320 << 20;
+  MediaHelper bounded(program(), limits);
+  EXPECT_FALSE(bounded.thumbnail(small, "a.png", 256, 0).empty());
+  EXPECT_THROW(bounded.thumbnail(large, "b.png", 256, 0), base::CorruptError);
+  EXPECT_FALSE(bounded.thumbnail(small, "c.png", 256, 0).empty());
+  MediaHelper helper(program());
+  EXPECT_FALSE(helper.thumbnail(large, "b.png", 256, 0).empty()) << "the limit is not what refuses it";
+}
+
 TEST_F(MediaHelperTest, MissingProgramIsNoFaultOfTheFile) {
   // Without this an installation without the helper marks files as broken.
   MediaHelper helper((folder_ / "nothing").string());
