@@ -33,9 +33,10 @@ struct WriteReport {
   std::string misfit;
 };
 
-// Writes all items, sorted, into `out`, which the caller publishes. Memory: a row group for each thread and
-// 12 bytes an item. Throws CorruptError (an item that is not what it was when it was checked), TransientError
-// (disk or memory full), NotFoundError (no DuckDB).
+// Writes all items, sorted, into `out`, which the caller publishes. Memory: a row group for each thread,
+// 4 bytes an item (12 while they are sorted), and the footer: about 1 kB for each column of a row group.
+// Throws CorruptError (an item that is not what it was when it was checked), TransientError (disk or memory
+// full), NotFoundError (no DuckDB).
 WriteReport write_geoparquet(const ItemStore& items, const GeoParquetOptions& options,
                              objects::NewObject& out);
 
