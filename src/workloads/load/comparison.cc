@@ -63,16 +63,50 @@ bool keys_can_be_told(sql::Connection& connection, const TableName& name, const 
                     "SELECT (" + same_bytes + " AND " + childless + " AND " + unique + ")::int") != 0;
 }
 
-// To read the table is worth it when the file is not much smaller.
-bool pays(sql::Connection& connection, const TableName& name, const Plan& plan, int64_t rows) {
-  if (rows > 2 * static_cast<int64_t>(KnownRows::kRowsMax)) return false;
+// A row that takes more is not read: the table's may have a gigabyte, and the file's have no more than 16
+// MiB.
+constexpr int64_t kRowMax = 2 << 20;
+constexpr int kUnpackedTimes = 16;  // what a value is bigger as text than it is stored, at a guess
+
+// Bytes of the table with its partitions; `aside`: those of the values too large to stand in their rows.
+struct Size {
+  int64_t rows = 0, aside = 0;
+};
+
+Size size_of(sql::Connection& connection, const TableName& name) {
   const std::string oid = "to_regclass(" + sql_text(name.sql()) + ")";
-  const int64_t bytes =
-      one_number(connection, "SELECT coalesce((SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree(" +
-                                 oid + ")), pg_relation_size(" + oid + "))::bigint");
+  auto sizes = connection.prepare(
+      "SELECT coalesce(sum(pg_relation_size(c.oid)), 0)::bigint, "
+      "coalesce(sum(pg_relation_size(nullif(c.reltoastrelid, 0))), 0)::bigint FROM pg_class c WHERE c.oid "
+      "= " +
+      oid + " OR c.oid IN (SELECT relid FROM pg_partition_tree(" + oid + "))");
+  Size size;
+  if (sizes->step()) size = {sizes->int64(0), sizes->int64(1)};
+  return size;
+}
+
+// To read the table is worth it when the file is not much smaller.
+bool pays(const Plan& plan, int64_t rows, const Size& size) {
+  if (rows > 2 * static_cast<int64_t>(KnownRows::kRowsMax)) return false;
   // Without the 28 bytes that every row has beside its values; half, where nobody counted the rows.
-  const int64_t values = rows > 0 ? std::max<int64_t>(bytes - 28 * rows, 0) : bytes / 2;
-  return static_cast<uint64_t>(values) / 4 <= plan.source_bytes;
+  const int64_t values = rows > 0 ? std::max<int64_t>(size.rows - 28 * rows, 0) : size.rows / 2;
+  return static_cast<uint64_t>(values + size.aside) / 4 <= plan.source_bytes;
+}
+
+// What leaves out rows above kRowMax, or somewhat more, without unpacking their values.
+std::string no_large_rows(const Plan& plan) {
+  std::string sum;
+  for (const PlannedColumn& planned : plan.columns) {
+    const Column& column = planned.column;
+    const std::string column_name = sql_name(column.name);
+    std::string bytes;
+    if (column.type == Type::kText || column.type == Type::kBytes)
+      bytes = "octet_length(" + column_name + ")";
+    else if (column.type == Type::kJson || column.type == Type::kJsonb || column.type == Type::kOther)
+      bytes = std::to_string(kUnpackedTimes) + "::bigint * pg_column_size(" + column_name + ")";
+    if (!bytes.empty()) sum += (sum.empty() ? "" : " + ") + ("coalesce(" + bytes + ", 0)::bigint");
+  }
+  return sum.empty() ? "" : " WHERE " + sum + " <= " + std::to_string(kRowMax);
 }
 
 }  // namespace
@@ -81,7 +115,8 @@ std::optional<Sieve::Options> compare(sql::Connection& connection, const TableNa
                                       int64_t rows) {
   if (plan.mode != Mode::kUpsert || plan.compare == Comparing::kNever) return std::nullopt;
   if (!keys_can_be_told(connection, name, plan)) return std::nullopt;
-  if (plan.compare != Comparing::kAlways && !pays(connection, name, plan, rows)) return std::nullopt;
+  const Size size = size_of(connection, name);
+  if (plan.compare != Comparing::kAlways && !pays(plan, rows, size)) return std::nullopt;
   Sieve::Options options;
   for (size_t i = 0; i < plan.columns.size(); ++i) {
     const Column& column = plan.columns[i].column;
@@ -91,6 +126,11 @@ std::optional<Sieve::Options> compare(sql::Connection& connection, const TableNa
     options.query += (i ? ", " : "SELECT ") + sql_name(column.name) + (text ? "::text" : "");
   }
   options.query += " FROM " + name.sql();
+  if (size.aside > 0) {
+    const std::string condition = no_large_rows(plan);
+    options.query += condition;
+    options.all_rows = condition.empty();
+  }
   options.columns = plan.columns.size();
   options.rows = static_cast<size_t>(std::max<int64_t>(rows, 0));
   return options;

@@ -62,7 +62,9 @@ class PostgresqlTarget final : public Target {
   PostgresqlTarget(const std::string& url, const TableName& table)
       : connection_(sql::open_postgresql(url)), name_(table) {
     // Values mean the same whatever the server's settings are.
-    connection_->execute("SET timezone = 'UTC'; SET datestyle = 'ISO'; SET standard_conforming_strings = on");
+    connection_->execute(
+        "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits "
+        "= 1; SET standard_conforming_strings = on");
     resolve_name();
   }
 
@@ -227,11 +229,10 @@ class PostgresqlTarget final : public Target {
       sieve_->finish();
       send_passed();
       copied_ = sieve_->kept_back();
-      if (const auto rows = sieve_->table_rows(); rows && !estimated_)
-        before_ = *rows;
-      else
-        count_before();
-      if (!staged_) return true;
+      if (!staged_) {
+        count_sifted();
+        return true;
+      }
     }
     rows_.end();
     sender_->push(rows_.take());
@@ -246,6 +247,7 @@ class PostgresqlTarget final : public Target {
       return false;
     }
     if (direct_) return true;
+    if (sieve_) count_sifted();
     // The join below is planned by what there is, not by guesses.
     connection_->execute(std::string("ANALYZE ") + kStage);
     if (plan_.mode == Mode::kUpsert || plan_.key.empty()) return true;
@@ -291,6 +293,8 @@ class PostgresqlTarget final : public Target {
     explicit Open(sql::Connection& connection) : connection_(connection) {
       // Whatever the server's default: what others committed while this one waited for the lock must be seen.
       connection_.execute("BEGIN ISOLATION LEVEL READ COMMITTED");
+      // The source may be slow, and nothing is asked of the server while all rows are known.
+      connection_.execute("SET LOCAL idle_in_transaction_session_timeout = 0");
     }
     ~Open() {
       if (!open_) return;
@@ -338,6 +342,14 @@ class PostgresqlTarget final : public Target {
   }
   void count_before() {
     if (!estimated_) before_ = empty_ ? 0 : one_number("SELECT count(*) FROM " + name_.sql());
+  }
+
+  void count_sifted() {
+    const auto rows = sieve_->table_rows();
+    if (rows && !estimated_)
+      before_ = *rows;
+    else
+      count_before();
   }
 
   void stage() {

@@ -116,7 +116,7 @@ void Sieve::push(std::string rows, std::vector<uint32_t> begins) {
     row.remove_suffix(kNumberBytes);
     block.hashes.push_back(hasher_.row(row));
   }
-  waiting_bytes_ += block.bytes.size();
+  waiting_bytes_ += block.memory();
   waiting_.push_back(std::move(block));
   while (!sift() && waiting_bytes_ + passed_bytes_ > options_.held_max) {
     std::unique_lock lock(mutex_);
@@ -146,7 +146,7 @@ bool Sieve::sift() {
   }
   while (!waiting_.empty()) {
     if (!pass_rows(waiting_.front())) return false;
-    waiting_bytes_ -= waiting_.front().bytes.size();
+    waiting_bytes_ -= waiting_.front().memory();
     waiting_.pop_front();
   }
   return complete_;
@@ -170,9 +170,9 @@ bool Sieve::pass_rows(Block& block) {
     if (passed_.empty() || passed_.back().size() + row.size() > passed_.back().capacity()) {
       // A string that grew would be there twice while it does.
       passed_.emplace_back().reserve(std::max(kPieceBytes, row.size()));
+      passed_bytes_ += passed_.back().capacity();
     }
     passed_.back() += row;
-    passed_bytes_ += row.size();
   }
   return true;
 }
@@ -181,7 +181,7 @@ std::string Sieve::take() {
   if (passed_.empty()) return {};
   std::string piece = std::move(passed_.front());
   passed_.pop_front();
-  passed_bytes_ -= piece.size();
+  passed_bytes_ -= piece.capacity();
   return piece;
 }
 
@@ -207,7 +207,7 @@ uint64_t Sieve::key_of(std::string_view row) const {
 }
 
 std::optional<int64_t> Sieve::table_rows() const {
-  if (table_rows_ >= options_.rows_max) return std::nullopt;
+  if (!options_.all_rows || table_rows_ >= options_.rows_max) return std::nullopt;
   return static_cast<int64_t>(table_rows_);
 }
 

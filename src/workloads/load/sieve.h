@@ -32,8 +32,9 @@ class Sieve {
     std::vector<size_t> key;  // which of them are the key: no two rows of the table have the same, and equal
                               // keys are equal in their bytes
     size_t rows = 0;          // about how many there are
+    bool all_rows = true;     // the query leaves none out
     size_t rows_max = KnownRows::kRowsMax;
-    size_t held_max = 32 << 20;  // bytes of rows that wait before the file has to
+    size_t held_max = 32 << 20;  // bytes that rows which wait may take before the file has to
   };
   Sieve(sql::Connection& connection, Options options);
   ~Sieve();
@@ -50,7 +51,7 @@ class Sieve {
   std::string take();
   // Rows kept back so far.
   int64_t kept_back() const { return kept_back_; }
-  // Rows that the table has; nothing when it has more than were read. After finish().
+  // Rows that the table has; nothing when it may have more than were read. After finish().
   std::optional<int64_t> table_rows() const;
 
  private:
@@ -60,6 +61,9 @@ class Sieve {
     std::vector<RowHash> hashes;
     size_t next = 0;  // the first row that has not passed
 
+    size_t memory() const {
+      return bytes.capacity() + begins.capacity() * sizeof(uint32_t) + hashes.capacity() * sizeof(RowHash);
+    }
     std::string_view row(size_t i) const {
       const size_t end = i + 1 < begins.size() ? begins[i + 1] : bytes.size();
       return std::string_view(bytes).substr(begins[i], end - begins[i]);

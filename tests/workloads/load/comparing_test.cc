@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "base/time.h"
 #include "sql/connection.h"
 #include "tests/support/postgres.h"
@@ -81,6 +82,11 @@ class ComparingTest : public ::testing::Test {
     const std::string path = (folder_.path() / "f.csv").string();
     std::ofstream(path, std::ios::binary) << text;
     return path;
+  }
+  // Of connections from now on.
+  void server_setting(const std::string& setting) {
+    connection_->execute("DO $do$BEGIN EXECUTE format('ALTER DATABASE %I SET " +
+                         base::replace_all(setting, "'", "''") + "', current_database()); END$do$");
   }
   // What the result says of the target, but for the names.
   std::string load(const std::string& table, const std::string& source, Comparing compare, Mode mode,
@@ -233,6 +239,80 @@ TEST_F(ComparingTest, IsDoneOnlyWhereItPays) {
   EXPECT_EQ(not_sent_, 2000);
   load("t", file("id,name\n1,n\n"), Comparing::kWhenItPays, Mode::kUpsert, {});
   EXPECT_EQ(not_sent_, 0);
+}
+
+// Would break: a table whose large values stand aside would look small, and be read for the sake of a few
+// rows.
+TEST_F(ComparingTest, ValuesAsideCountAsWell) {
+  connection_->execute(
+      "CREATE TABLE t(id bigint PRIMARY KEY, body text); INSERT INTO t SELECT i, (SELECT "
+      "string_agg(md5(i::text "
+      "|| j), '') FROM generate_series(1, 3000) j) FROM generate_series(1, 50) i");
+  const std::string body = rows("SELECT body FROM t WHERE id = 1");
+  load("t", file("id,body\n1," + body), Comparing::kWhenItPays, Mode::kUpsert, {});
+  EXPECT_EQ(not_sent_, 0);
+  load("t", file("id,body\n1," + body), Comparing::kAlways, Mode::kUpsert, {});
+  EXPECT_EQ(not_sent_, 1);
+}
+
+// The most memory that this process had since `clear`, in bytes.
+int64_t peak_memory(bool clear) {
+  if (clear) std::ofstream("/proc/self/clear_refs") << "5";
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
+  return 0;
+}
+
+// Would break: memory would grow with the table's largest row, whatever the file has; or rows that are not
+// read would be taken for new, or not be counted.
+TEST_F(ComparingTest, LargeRowsOfTheTableAreNotRead) {
+  connection_->execute(
+      "CREATE TABLE t(id bigint PRIMARY KEY, body text, more jsonb, bytes bytea); ALTER TABLE t ALTER body "
+      "SET "
+      "STORAGE EXTERNAL; INSERT INTO t SELECT i, 'small', NULL, NULL FROM generate_series(1, 100) i; INSERT "
+      "INTO "
+      "t VALUES (1000, repeat('x', 150000000), NULL, NULL), (1001, repeat('y', 3000000), '{}', NULL)");
+  std::string some = "id,body,more,bytes\n1000,short,,\n1001," + std::string(3'000'000, 'y') + ",{},\n";
+  for (int id = 1; id <= 100; ++id) some += std::to_string(id) + ",small,,\n";
+  const int64_t before = peak_memory(true);
+  const std::string told = load("t", file(some), Comparing::kAlways, Mode::kUpsert, {});
+  EXPECT_LT(peak_memory(false) - before, 120 << 20);
+  EXPECT_EQ(not_sent_, 100);
+  EXPECT_NE(told.find("\"rows_before\":102,\"rows_after\":102,\"inserted\":0,\"updated\":1,\"deleted\":0"),
+            std::string::npos)
+      << told;
+  EXPECT_NE(told.find("\"unchanged\":101"), std::string::npos) << told;
+}
+
+// Would break: nothing is asked of the server while all rows are known, so one that ends idle transactions
+// would end the load of a slow source.
+TEST_F(ComparingTest, MayBeSilentForLong) {
+  connection_->execute(
+      "CREATE TABLE t(id bigint PRIMARY KEY, name text); INSERT INTO t SELECT i, 'n' FROM generate_series(1, "
+      "50000) i");
+  server_setting("idle_in_transaction_session_timeout = '5ms'");
+  std::string all = "id,name\n";
+  for (int round = 0; round < 6; ++round)
+    for (int i = 1; i <= 50'000; ++i) all += std::to_string(i) + ",n\n";
+  load("t", file(all), Comparing::kAlways, Mode::kUpsert, {});
+  EXPECT_EQ(not_sent_, 300'000);
+}
+
+// Would break: where the server shows fewer digits, points that differ behind those would be the same.
+TEST_F(ComparingTest, SettingsOfTheServerDoNotMatter) {
+  server_setting("extra_float_digits = -9");
+  connection_->execute(
+      "CREATE TABLE t(id bigint PRIMARY KEY, place point, span interval); INSERT INTO t VALUES (1, "
+      "point(0.1234567890123, 1), '1 "
+      "day 2 hours'), (2, '(1,2)', '3 days')");
+  for (const Comparing compare : {Comparing::kAlways, Comparing::kNever}) {
+    connection_->execute("UPDATE t SET place = point(0.1234567890123, 1) WHERE id = 1");
+    load("t", file("id,place,span\n1,\"(0.123457,1)\",1 day 02:00:00\n2,\"(1,2)\",3 days\n"), compare,
+         Mode::kUpsert, {});
+    EXPECT_EQ(not_sent_, compare == Comparing::kAlways ? 1 : 0);
+    EXPECT_EQ(rows("SELECT place::text FROM t WHERE id = 1"), "(0.123457,1)\n");
+  }
 }
 
 // What binary COPY has for (id, text, number).
