@@ -310,9 +310,13 @@ class PostgresqlConnection final : public Connection {
           "'" + link_.shown_url +
           "' cannot be told apart: percent-encode '@', '/', ':' and '?' in user and password");
     // What stands before the URL is a default, what stands behind it overrules it.
-    const std::array<const char*, 5> names = {"connect_timeout", "fallback_application_name", "dbname",
-                                              "client_encoding", nullptr};
-    const std::array<const char*, 5> values = {"10", "millrace", url.c_str(), "UTF8", nullptr};
+    // Keepalives: networks forget connections that are silent for some minutes (AWS' after 350 seconds), and
+    // a server that is gone is to be noticed within two.
+    const std::array<const char*, 8> names = {
+        "connect_timeout",           "keepalives_idle", "keepalives_interval", "keepalives_count",
+        "fallback_application_name", "dbname",          "client_encoding",     nullptr};
+    const std::array<const char*, 8> values = {"10",       "60",        "15",   "4",
+                                               "millrace", url.c_str(), "UTF8", nullptr};
     link_.connection = PQconnectdbParams(names.data(), values.data(), 1);
     if (link_.connection == nullptr) throw base::TransientError("out of memory");
     if (PQstatus(link_.connection) != CONNECTION_OK) {
