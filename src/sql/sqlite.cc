@@ -57,19 +57,52 @@ constexpr int kExclusiveTimeoutMs = 500;
   }
 }
 
+// Where what begins at `at` ends, if no parameter can be in it: a text, a quoted name, a comment. Else `at`.
+size_t skip_quoted(std::string_view sql, size_t at) {
+  std::string_view end;
+  size_t begin = 1;
+  switch (sql[at]) {
+    case '\'':
+    case '"':
+    case '`':
+      end = sql.substr(at, 1);  // a doubled one ends it and begins it anew
+      break;
+    case '[':
+      end = "]";
+      break;
+    case '-':
+      if (sql.substr(at, 2) == "--") end = "\n";
+      break;
+    case '/':
+      if (sql.substr(at, 2) == "/*") end = "*/";
+      begin = 2;
+      break;
+    default:
+      break;
+  }
+  if (end.empty()) return at;
+  const size_t found = sql.find(end, at + begin);
+  return found == std::string_view::npos ? sql.size() : found + end.size();
+}
+
+bool continues_name(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '$' ||
+         (c & 0x80) != 0;
+}
+
 // "$2" as SQLite writes a parameter with a number: "?2". It takes "$2" for a name, finds names by looking at
 // all before, and counts them as they come.
 std::string with_numbered_parameters(std::string_view sql) {
   std::string text(sql);
-  char quote = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (quote != 0) {
-      if (text[i] == quote) quote = 0;
-    } else if (text[i] == '\'' || text[i] == '"') {
-      quote = text[i];
-    } else if (text[i] == '$' && i + 1 < text.size() && text[i + 1] >= '1' && text[i + 1] <= '9') {
-      text[i] = '?';
+  for (size_t i = 0; i < text.size();) {
+    if (const size_t end = skip_quoted(sql, i); end != i) {
+      i = end;
+      continue;
     }
+    if (sql[i] == '$' && i + 1 < sql.size() && sql[i + 1] >= '1' && sql[i + 1] <= '9' &&
+        (i == 0 || !continues_name(sql[i - 1])))
+      text[i] = '?';
+    ++i;
   }
   return text;
 }
@@ -83,6 +116,13 @@ class SqliteStatement final : public Statement {
     if (result != SQLITE_OK) raise(db, result, path);
     if (statement_ == nullptr) throw base::InternalError("database " + path + ": an empty statement");
     parameters_ = sqlite3_bind_parameter_count(statement_);
+    for (int i = 1; i <= parameters_; ++i) {
+      // Others would be counted as they come. A number that is left out has no name.
+      const char* parameter = sqlite3_bind_parameter_name(statement_, i);
+      if (parameter == nullptr || *parameter == '?') continue;
+      sqlite3_finalize(statement_);
+      throw base::InternalError("parameters are written $1, $2, …");
+    }
   }
   ~SqliteStatement() override { sqlite3_finalize(statement_); }
 

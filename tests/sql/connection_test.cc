@@ -87,6 +87,28 @@ TEST_P(BothDialects, ParametersGoByNumberAndMayRepeat) {
   EXPECT_EQ(quoted->int64(0), 1);
 }
 
+// Without it: an apostrophe in a comment hides the parameters behind it, and SQLite counts them as they come.
+TEST_P(BothDialects, ParametersStandBehindComments) {
+  auto statement = db().prepare(
+      "SELECT 10 * $2 -- the table's rows, not $3\n + $1 /* isn't $4 \" */ AS \"it's $5\" -- so");
+  statement->bind(2, int64_t{3}).bind(1, int64_t{4});
+  ASSERT_TRUE(statement->step());
+  EXPECT_EQ(statement->int64(0), 34);
+  EXPECT_THROW(statement->bind(3, int64_t{1}), base::InternalError);
+}
+
+// Without it: a misspelled parameter is bound to whatever it was counted as.
+TEST(Sqlite, OtherParametersAreRefused) {
+  auto db = open_url("sqlite://");
+  for (const char* sql : {"SELECT $a", "SELECT :a", "SELECT @a", "SELECT $2, $0"})
+    EXPECT_THROW(db->prepare(sql), base::InternalError) << sql;
+  db->execute("CREATE TABLE t(a$1, [b$1 ' c])");
+  db->prepare("INSERT INTO t(a$1, [b$1 ' c]) VALUES ($2, $1)")->bind(1, int64_t{1}).bind(2, int64_t{2}).run();
+  auto rows = db->prepare("SELECT a$1 FROM t");
+  ASSERT_TRUE(rows->step());
+  EXPECT_EQ(rows->int64(0), 2);
+}
+
 // Without it: texts of many rows would be copied once more before they are stored, or be gone too early.
 TEST_P(BothDialects, AViewIsReadWhenTheStatementRuns) {
   db().execute("CREATE TABLE t(a TEXT)");
