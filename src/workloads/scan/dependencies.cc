@@ -233,11 +233,13 @@ void resolve_dependencies(sql::Connection& connection, objects::ObjectReader& re
     }
     transaction.commit();
   }
-  auto count = connection.prepare(
-      "UPDATE blend_files SET missing_count=(SELECT count(*) FROM dependencies d WHERE "
-      "d.file_id=blend_files.file_id AND "
-      "NOT d.\"exists\" AND NOT d.packed) WHERE file_id IN (SELECT id FROM files WHERE file_path>=$1 AND "
-      "file_path<$2)");
+  const std::string missing =
+      "(SELECT count(*) FROM dependencies d WHERE d.file_id=blend_files.file_id AND NOT d.\"exists\" AND NOT "
+      "d.packed)";
+  auto count = connection.prepare("UPDATE blend_files SET missing_count=" + missing +
+                                  " WHERE coalesce(missing_count,-1)<>" + missing +
+                                  " AND EXISTS (SELECT 1 FROM files f WHERE f.id=blend_files.file_id AND "
+                                  "f.file_path>=$1 AND f.file_path<$2)");
   count->bind(1, range.first).bind(2, range.end).run();
 }
 
