@@ -281,7 +281,7 @@ class Objects(Base):
                 job.start()
                 # It knows which version it loads, and waits for the table.
                 wait_until(lambda: self.database.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace' AND wait_event_type = 'Lock' "
-                                                     "AND query LIKE '%count(*)%'") == "1", "it waits for the table")
+                                                     "AND wait_event = 'relation'") == "1", "it waits for the table")
                 self.put(bucket, key, text("new"))
                 holder.communicate("COMMIT;\n")
                 job.join()
