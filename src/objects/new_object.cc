@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -35,9 +37,33 @@ base::UniqueFd nameless_file() {
   return fd;
 }
 
+std::string path_of(const base::UniqueFd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
+
 base::UniqueFd folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return base::UniqueFd(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+// A file without a name in the folder of `path`: whoever dies while it is written leaves nothing behind.
+// Nothing where the file system has none, or where it could not be given a name later.
+base::UniqueFd nameless_draft(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  base::UniqueFd fd(open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644));
+  if (fd && access(path_of(fd).c_str(), F_OK) != 0) fd.reset();
+  return fd;
+}
+
+// Nobody who publishes through this class renames between a comparison and a rename below it. Others may hold
+// such a lock for as long as they like (`flock FOLDER millrace …` does): it is waited for only as long as
+// one of us could need it. Then, and where a file system has no locks, the window is as small as it gets.
+void lock(const base::UniqueFd& folder) {
+  constexpr auto kWait = std::chrono::seconds(3);
+  const auto due = std::chrono::steady_clock::now() + kWait;
+  while (folder && flock(folder.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= due) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 bool is_still(const std::string& path, const std::optional<ObjectInfo>& before) {
@@ -55,6 +81,8 @@ NewObject::NewObject(const Location& destination, std::string content_type)
   if (path_.empty() || path_.ends_with('/'))
     throw base::UsageError(shown_ + " names no object; give it a name behind the last slash");
   if (!destination.is_s3) {
+    fd_ = nameless_draft(path_);
+    if (fd_) return;
     draft_ = path_ + ".new-" + base::random_hex(8);
     fd_.reset(open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (!fd_) raise("write " + shown_, errno);
@@ -81,7 +109,7 @@ void NewObject::write(std::string_view bytes) {
   }
 }
 
-std::string NewObject::path_to_fill() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
+std::string NewObject::path_to_fill() const { return path_of(fd_); }
 
 void NewObject::publish() {
   if (client_)
@@ -107,9 +135,18 @@ void NewObject::put(const std::optional<ObjectInfo>* before) {
     if (*before) options.if_match = (*before)->etag;
   }
   try {
+    // A server without ETags knows no condition either: then the window is as small as it gets.
+    if (before && *before && options.if_match.empty()) {
+      const ObjectInfo now = client_->head(path_);
+      if (now.size != (*before)->size || now.last_modified != (*before)->last_modified) raise_changed();
+    }
     client_->put_file(path_, path_to_fill(), options);
   } catch (const base::ConflictError&) {
     if (!before) throw;
+    raise_changed();
+  } catch (const base::NotFoundError& error) {
+    // What was to be replaced is gone.
+    if (!before || !*before || error.code() == "NoSuchBucket") throw;
     raise_changed();
   }
 }
@@ -117,14 +154,18 @@ void NewObject::put(const std::optional<ObjectInfo>* before) {
 void NewObject::rename_draft(const std::optional<ObjectInfo>* before) {
   if (fsync(fd_.get()) != 0) raise("write " + shown_, errno);
   const base::UniqueFd folder = folder_of(path_);
-  // Nobody renames between the comparison and our rename. Where a file system has no locks, the window is
-  // as small as it gets.
-  while (folder && flock(folder.get(), LOCK_EX) != 0 && errno == EINTR) {
-  }
+  lock(folder);
   if (before && !is_still(path_, *before)) raise_changed();
+  if (draft_.empty()) {
+    const std::string name = path_ + ".new-" + base::random_hex(8);
+    if (linkat(AT_FDCWD, path_to_fill().c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+      raise("write " + shown_, errno);
+    draft_ = name;
+  }
   if (rename(draft_.c_str(), path_.c_str()) != 0) raise("write " + shown_, errno);
-  // The name in its folder is durable only when the folder is.
-  if (folder) fsync(folder.get());
+  draft_.clear();
+  // The name in its folder is durable only when the folder is. EINVAL: a file system that cannot say.
+  if (folder && fsync(folder.get()) != 0 && errno != EINVAL) raise("write " + shown_, errno);
 }
 
 void NewObject::raise_changed() const {

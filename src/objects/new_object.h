@@ -38,7 +38,7 @@ class NewObject {
   void publish();
   // The same, if what is there still is `before` (none: if there is nothing). Else ConflictError (code
   // "PreconditionFailed"), and what is there stays: no other writer's work is lost that `before` does not
-  // have. Plain files: of all that publish through this class.
+  // have. Plain files: of all that publish through this class, while nobody else locks their folder.
   void publish_over(const std::optional<ObjectInfo>& before);
 
  private:
@@ -49,7 +49,7 @@ class NewObject {
   std::string shown_;  // for messages
   std::string path_;   // the file, or the key
   std::string content_type_;
-  std::string draft_;  // local files only
+  std::string draft_;  // local files that have a name already
   std::unique_ptr<S3Client> client_;
   base::UniqueFd fd_;
   uint64_t size_ = 0;

@@ -1,11 +1,17 @@
 #include "objects/new_object.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/error.h"
+#include "base/unique_fd.h"
 #include "tests/support/temporary_folder.h"
 
 namespace millrace::objects {
@@ -72,6 +78,42 @@ TEST(NewObject, OthersFillIt) {
   std::ofstream(draft.path_to_fill(), std::ios::trunc) << "good";
   draft.publish();
   EXPECT_EQ(content(folder / "out.json"), "good");
+}
+
+// Without this: a job that is killed while it writes leaves gigabytes beside its result, every time anew.
+TEST(NewObject, WhoDiesLeavesNothing) {
+  millrace::testing::TemporaryFolder folder;
+  const pid_t child = fork();
+  if (child == 0) {
+    NewObject draft(parse_location(folder / "out.json"));
+    draft.write("half");
+    _exit(std::filesystem::is_empty(folder.path()) ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "seen while it is written";
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+// Without this: `flock FOLDER millrace …` waits for ever for the lock that it holds itself.
+TEST(NewObject, AnothersLockOnTheFolderIsNotWaitedForForever) {
+  millrace::testing::TemporaryFolder folder;
+  const base::UniqueFd held(open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(flock(held.get(), LOCK_EX), 0);
+  NewObject draft(parse_location(folder / "out.json"));
+  draft.write("good");
+  draft.publish_over(std::nullopt);
+  EXPECT_EQ(content(folder / "out.json"), "good");
+}
+
+// Without this: results that only their owner can read, or that the umask does not count for.
+TEST(NewObject, FilesHaveTheUsualMode) {
+  millrace::testing::TemporaryFolder folder;
+  const mode_t before = umask(027);
+  NewObject draft(parse_location(folder / "out.json"));
+  draft.publish();
+  umask(before);
+  EXPECT_EQ(std::filesystem::status(folder / "out.json").permissions(), std::filesystem::perms(0640));
 }
 
 TEST(NewObject, WhatCannotBeIsSaidBeforeTheWork) {
