@@ -320,10 +320,7 @@ class Scan {
     for (int attempt = 1;; ++attempt) {
       try {
         sql::Transaction transaction(*writing_);
-        for (const auto& batch : group) {
-          writer_->store(*batch, 0, batch->outcomes.size());
-          writer_->mark_seen(batch->unchanged, source_.context.scan_id);
-        }
+        for (const auto& batch : group) store(*batch);
         transaction.commit();
         break;
       } catch (const base::TransientError& e) {
@@ -339,27 +336,44 @@ class Scan {
     for (const auto& batch : group) count(*batch);
   }
 
+  void store(const Batch& batch) {
+    writer_->store(batch, 0, batch.outcomes.size());
+    writer_->mark_seen(batch.unchanged, source_.context.scan_id);
+  }
+
   // Something in the group cannot be stored: find out which file it is, and keep the rest.
   void commit_one_by_one(const Group& group) {
     for (const auto& batch : group) {
-      for (size_t i = 0; i < batch->outcomes.size(); ++i) {
-        try {
-          sql::Transaction transaction(*writing_);
-          writer_->store(*batch, i, i + 1);
-          transaction.commit();
-        } catch (const base::TransientError&) {
-          throw;
-        } catch (const base::Error& e) {
-          batch->outcomes[i].error = std::string("cannot be stored: ") + e.what();
-          batch->outcomes[i].code = "Database";
-          keep_problem(batch->outcomes[i].path, batch->outcomes[i].error, "Database");
-        }
+      try {
+        sql::Transaction transaction(*writing_);
+        store(*batch);
+        transaction.commit();
+      } catch (const base::TransientError&) {
+        throw;
+      } catch (const base::Error&) {
+        commit_file_by_file(*batch);
       }
-      sql::Transaction transaction(*writing_);
-      writer_->mark_seen(batch->unchanged, source_.context.scan_id);
-      transaction.commit();
       count(*batch);
     }
+  }
+
+  void commit_file_by_file(Batch& batch) {
+    for (size_t i = 0; i < batch.outcomes.size(); ++i) {
+      try {
+        sql::Transaction transaction(*writing_);
+        writer_->store(batch, i, i + 1);
+        transaction.commit();
+      } catch (const base::TransientError&) {
+        throw;
+      } catch (const base::Error& e) {
+        batch.outcomes[i].error = std::string("cannot be stored: ") + e.what();
+        batch.outcomes[i].code = "Database";
+        keep_problem(batch.outcomes[i].path, batch.outcomes[i].error, "Database");
+      }
+    }
+    sql::Transaction transaction(*writing_);
+    writer_->mark_seen(batch.unchanged, source_.context.scan_id);
+    transaction.commit();
   }
 
   // A lost connection is replaced; a busy SQLite file needs no new one.
