@@ -571,9 +571,21 @@ class Stac(unittest.TestCase):
         self.month(server, "--merge", "--collection", "HLSS30")
         self.assertEqual(skip("--collection", "HLSS30", "--bounding-box", "1,1,2,2")["counts"]["months_skipped"], 1)
         skip("--collection", "HLSL30", code=3)
+        # Asked for at once what was added bit by bit.
+        self.month(server, "--merge", "--collection", "HLSL30")
+        self.assertEqual(skip("--collection", "HLSS30,HLSL30", "--bounding-box", "1,1,2,2")["counts"]["months_skipped"], 1)
         with open(self.file(), "wb") as file:
             file.write(b"no Parquet at all")
         self.assertIn("NoParquet", self.failures(skip("--collection", "HLSS30", code=3)))
+
+    # Without this a file that holds more than anybody wrote down is refused after a merge for what it does hold.
+    def test_a_merge_into_a_file_that_does_not_say_what_it_holds(self):
+        server = self.serve()
+        items = [{**item, "collection": collection_of(item) + "_2.0"} for item in self.items]
+        self.stac("--source", "files", "--input", self.write("items.ndjson", self.lines(items)), "--destination", self.folder + "/out")
+        self.month(server, "--merge", "--collection", "HLSS30")
+        for name in ("HLSS30", "HLSL30"):
+            self.assertEqual(self.month(server, "--skip-existing", "--collection", name)["counts"]["months_skipped"], 1)
 
     # Without this a merge says nothing of rows that nobody lists any more.
     def test_merge_counts_what_is_not_listed_any_more(self):

@@ -52,6 +52,16 @@ std::string Scope::text() const {
          (box.empty() ? "" : " in " + box);
 }
 
+bool cover(const std::vector<Scope>& scopes, const Scope& asked) {
+  const auto covered = [&](const Scope& part) {
+    return std::any_of(scopes.begin(), scopes.end(), [&](const Scope& scope) { return scope.covers(part); });
+  };
+  if (asked.collections.empty()) return covered(asked);
+  return std::all_of(asked.collections.begin(), asked.collections.end(), [&](const std::string& name) {
+    return covered({.collections = {name}, .box = asked.box});
+  });
+}
+
 std::string scopes_text(const std::vector<Scope>& scopes) {
   base::json::array out;
   for (const Scope& scope : scopes) {

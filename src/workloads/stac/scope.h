@@ -22,6 +22,8 @@ struct Scope {
   std::string text() const;  // for messages: "HLSL30_2.0 in 1,2,3,4"
 };
 
+// All that is asked for was, if not at once: what was added by one merge after the other is there, too.
+bool cover(const std::vector<Scope>& scopes, const Scope& asked);
 std::string scopes_text(const std::vector<Scope>& scopes);  // as it stands in the footer
 // Of a file, of which only the footer is read; nothing when it does not say. Throws NotFoundError,
 // DeniedError, TransientError, CorruptError (no Parquet, or no such text).

@@ -159,8 +159,7 @@ class StacRun {
       const Scope asked = scope_of(collection);
       try {
         const auto made = scopes_of(file);
-        if (!made || std::any_of(made->begin(), made->end(), [&](const Scope& s) { return s.covers(asked); }))
-          continue;
+        if (!made || cover(*made, asked)) continue;
         std::vector<std::string> texts;
         for (const Scope& scope : *made) texts.push_back(scope.text());
         job_.result.item_failed(shown(file),
@@ -197,7 +196,7 @@ class StacRun {
       std::optional<objects::ObjectInfo> info = find_object(file);
       before_[shown(file)] = info;
       if (!info) continue;
-      scopes_before_[shown(file)] = scopes_of(file).value_or(std::vector<Scope>());
+      scopes_before_[shown(file)] = scopes_of(file);
       out.chunk = kExistingChunk;
       int64_t written_us = info->last_modified * 1000;
       out.written_us = out.written_us == kNoTime ? written_us : std::min(out.written_us, written_us);
@@ -283,12 +282,16 @@ class StacRun {
     files_.push_back(std::move(told));
   }
 
-  // Those of the file that a merge adds to, and `asked`.
+  // Those of the file that a merge adds to, and `asked`. None when that one does not say what it was made of:
+  // neither can what is made of it.
   std::vector<Scope> scopes_with(const objects::Location& file, const Scope& asked) {
-    std::vector<Scope> scopes = options_.merge ? scopes_before_[shown(file)] : std::vector<Scope>();
+    std::vector<Scope> scopes;
+    if (const auto before = scopes_before_.find(shown(file)); before != scopes_before_.end()) {
+      if (!before->second) return {};
+      scopes = *before->second;
+    }
     std::erase_if(scopes, [&](const Scope& scope) { return asked.covers(scope); });
-    if (std::none_of(scopes.begin(), scopes.end(), [&](const Scope& s) { return s.covers(asked); }))
-      scopes.push_back(asked);
+    if (!cover(scopes, asked)) scopes.push_back(asked);
     return scopes;
   }
 
@@ -309,7 +312,7 @@ class StacRun {
   SourceCollections source_collections_;
   // Files of the month that a merge has read, by their shown names.
   std::map<std::string, std::optional<objects::ObjectInfo>> before_;
-  std::map<std::string, std::vector<Scope>> scopes_before_;
+  std::map<std::string, std::optional<std::vector<Scope>>> scopes_before_;
   base::json::array files_;
 };
 
