@@ -319,9 +319,9 @@ ALTER TABLE dependencies ADD COLUMN suggestion TEXT;
 
 // Indexes on what most files do not have hold only those that have it; names are looked for in any case.
 inline constexpr std::string_view kVersion3 = R"sql(
-DROP INDEX files_name;
-DROP INDEX files_sequence;
-DROP INDEX files_content;
+DROP INDEX IF EXISTS files_name;
+DROP INDEX IF EXISTS files_sequence;
+DROP INDEX IF EXISTS files_content;
 CREATE INDEX files_sequence ON files(sequence_id) WHERE sequence_id IS NOT NULL;
 CREATE INDEX files_content ON files(sha256) WHERE sha256 IS NOT NULL;
 )sql";

@@ -92,9 +92,8 @@ INSTANTIATE_TEST_SUITE_P(, CatalogTest, ::testing::Values(sql::Dialect::kSqlite,
                            return parameter.param == sql::Dialect::kSqlite ? "Sqlite" : "Postgresql";
                          });
 
-// What the first version made, word for word.
-std::string first_version(sql::Dialect dialect) {
-  std::string sql(kVersion1);
+// What older versions made, word for word.
+std::string made_once(std::string sql, sql::Dialect dialect) {
   const bool sqlite = dialect == sql::Dialect::kSqlite;
   for (auto [word, text] : std::initializer_list<std::pair<const char*, const char*>>{
            {"@ID", sqlite ? "INTEGER PRIMARY KEY AUTOINCREMENT"
@@ -105,7 +104,11 @@ std::string first_version(sql::Dialect dialect) {
            {"@BYTEWISE", sqlite ? "" : "COLLATE \"C\""},
            {"@SAME", sqlite ? "VIRTUAL" : "STORED"}})
     sql = base::replace_all(std::move(sql), word, text);
-  return sql +
+  return sql;
+}
+
+std::string first_version(sql::Dialect dialect) {
+  return made_once(std::string(kVersion1), dialect) +
          "CREATE TABLE millrace_schema(version INTEGER NOT NULL);INSERT INTO millrace_schema VALUES (1);";
 }
 
@@ -127,6 +130,23 @@ TEST_P(CatalogTest, TheFirstVersionIsBroughtUp) {
   write("b.pgm", picture());
   EXPECT_EQ(scan().exit_code, 0);
   EXPECT_EQ(ask("SELECT count(*) FROM files WHERE status='ok'"), "2");
+}
+
+// Without it: who has a catalogue of the second version, or took an index away, loses it with the update.
+TEST_P(CatalogTest, TheSecondVersionIsBroughtUp) {
+  run(first_version(GetParam()) +
+      made_once("DROP VIEW missing_dependencies;" + std::string(kVersion2), GetParam()) +
+      "ALTER TABLE millrace_schema ADD COLUMN tables TEXT;INSERT INTO millrace_schema VALUES (2,'x');"
+      "DROP INDEX files_name;");
+  run("INSERT INTO files(file_path,file_name,directory,storage,file_type,file_size,scan_date,scan_id,status,"
+      "reader_version,sha256) VALUES ('/x/a.png','a.png','/x','local','image',5,'2026-01-01 "
+      "00:00:00',1,'ok',1,'ab')");
+  auto connection = open_catalog(url_);
+  EXPECT_EQ(ask("SELECT max(version) FROM millrace_schema"), std::to_string(kSchemaVersion));
+  EXPECT_EQ(ask("SELECT file_name FROM files WHERE sha256='ab'"), "a.png");
+  write("b.pgm", picture());
+  EXPECT_EQ(scan().exit_code, 0);
+  EXPECT_EQ(ask("SELECT count(*) FROM files"), "2");
 }
 
 // Without it: a column that a reader learned is missing in catalogues that are there already.
