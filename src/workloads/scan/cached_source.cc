@@ -131,7 +131,7 @@ void CachedSource::fetch(uint64_t offset, char* out, size_t length) {
   if (requests_ >= budget_.requests_max) {
     throw BudgetError("the budget of " + std::to_string(budget_.requests_max) + " reads is used up");
   }
-  if (length > budget_.bytes_max - bytes_) {
+  if (bytes_ > budget_.bytes_max || length > budget_.bytes_max - bytes_) {
     throw BudgetError("the budget of " + std::to_string(budget_.bytes_max) + " bytes is used up");
   }
   ++requests_;

@@ -48,7 +48,7 @@ class CachedSource final : public Source {
 
   // Turns to another object. Reads its first block, so that errors of the store come from here.
   void open(const objects::ObjectInfo& object, const ReadBudget& budget);
-  // Raises the budget of the object that is open.
+  // Another budget for the object that is open: what was read of it counts.
   void set_budget(const ReadBudget& budget) { budget_ = budget; }
 
   // Source. Besides what Source says: ChangedError when the object has another ETag or a plain file got

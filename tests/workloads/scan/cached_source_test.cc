@@ -34,6 +34,8 @@ class OneObject final : public objects::ObjectReader {
   }
   std::string url() const override { return "memory"; }
 
+  void shrink(size_t size) { bytes_.resize(size); }
+
   std::vector<std::pair<uint64_t, size_t>> asked;
 
  private:
@@ -117,6 +119,26 @@ TEST(CachedSource, KeepsToItsBudget) {
   source.open(object.info(), {.bytes_max = 1 << 30, .requests_max = 2, .block_bytes = 32 << 10});
   source.read(40'000, 4);
   EXPECT_THROW(source.read(200'000, 4), BudgetError);
+  // One that is smaller than what was read is used up; it is not one without an end.
+  source.set_budget({.bytes_max = 10'000, .requests_max = 100, .block_bytes = 32 << 10});
+  EXPECT_THROW(source.read(300'000, 4), BudgetError);
+}
+
+// Without it, of a file that gets shorter while it is read old bytes of the buffer would be taken for its
+// own.
+TEST(CachedSource, AFileThatShrinksHasChanged) {
+  std::mt19937 random(1);
+  const std::string bytes = some_bytes(100'000, random);
+  OneObject object(bytes, "");
+  CachedSource source(object);
+  source.open(object.info(), kMediaBudget);
+  object.shrink(10'000);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THROW(source.read(8190, 10), ChangedError);
+    EXPECT_THROW(source.window(9'000, 2), ChangedError);
+    EXPECT_THROW(source.read(99'990, 10), ChangedError);
+    EXPECT_EQ(source.read(100, 8000), std::string_view(bytes).substr(100, 8000)) << "that was read before";
+  }
 }
 
 }  // namespace
