@@ -61,10 +61,11 @@ class PostgresqlTarget final : public Target {
  public:
   PostgresqlTarget(const std::string& url, const TableName& table)
       : connection_(sql::open_postgresql(url)), name_(table) {
-    // Values mean the same whatever the server's settings are.
+    // Values mean the same whatever the server's settings are. And the source may be slow, while nothing is
+    // asked of the server as long as all rows are known.
     connection_->execute(
         "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits "
-        "= 1; SET standard_conforming_strings = on");
+        "= 1; SET standard_conforming_strings = on; SET idle_in_transaction_session_timeout = 0");
     resolve_name();
   }
 
@@ -293,8 +294,6 @@ class PostgresqlTarget final : public Target {
     explicit Open(sql::Connection& connection) : connection_(connection) {
       // Whatever the server's default: what others committed while this one waited for the lock must be seen.
       connection_.execute("BEGIN ISOLATION LEVEL READ COMMITTED");
-      // The source may be slow, and nothing is asked of the server while all rows are known.
-      connection_.execute("SET LOCAL idle_in_transaction_session_timeout = 0");
     }
     ~Open() {
       if (!open_) return;
