@@ -111,19 +111,15 @@ void NewObject::write(std::string_view bytes) {
 
 std::string NewObject::path_to_fill() const { return path_of(fd_); }
 
-void NewObject::publish() {
-  if (client_)
-    put(nullptr);
-  else
-    rename_draft(nullptr);
-  fd_.reset();
-}
+void NewObject::publish() { publish_if(nullptr); }
 
-void NewObject::publish_over(const std::optional<ObjectInfo>& before) {
+void NewObject::publish_over(const std::optional<ObjectInfo>& before) { publish_if(&before); }
+
+void NewObject::publish_if(const std::optional<ObjectInfo>* before) {
   if (client_)
-    put(&before);
+    put(before);
   else
-    rename_draft(&before);
+    rename_draft(before);
   fd_.reset();
 }
 

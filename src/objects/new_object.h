@@ -42,6 +42,8 @@ class NewObject {
   void publish_over(const std::optional<ObjectInfo>& before);
 
  private:
+  // `before`: null when it does not matter.
+  void publish_if(const std::optional<ObjectInfo>* before);
   void put(const std::optional<ObjectInfo>* before);
   void rename_draft(const std::optional<ObjectInfo>* before);
   [[noreturn]] void raise_changed() const;

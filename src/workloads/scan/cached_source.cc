@@ -43,10 +43,10 @@ std::string_view CachedSource::read_some(uint64_t offset, size_t length) {
 
 std::string_view CachedSource::window(uint64_t offset, size_t length) {
   if (offset >= size_) return {};
-  if (size_ - offset <= kTailMax && !cached(offset)) length = kTailMax;
-  uint64_t end = length < size_ - offset ? offset + length : size_;
-  bool alone = end == size_ && end - offset <= kTailMax && !cached(offset) && !cached(end - 1);
-  if (alone || end == offset || offset / budget_.block_bytes != (end - 1) / budget_.block_bytes)
+  const uint64_t rest = size_ - offset;
+  if (rest <= kTailMax && !cached(offset)) return take(offset, static_cast<size_t>(rest));
+  const uint64_t end = offset + std::min<uint64_t>(length, rest);
+  if (end == offset || offset / budget_.block_bytes != (end - 1) / budget_.block_bytes)
     return take(offset, static_cast<size_t>(end - offset));
   const Block& block = block_with(offset, end);
   return {block.data.data() + (offset - block.offset),
